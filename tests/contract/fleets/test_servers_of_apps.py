@@ -1,13 +1,22 @@
 """What an app runs that its user has made: a server beside the agent, what a registry has built."""
 
 import itertools
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 import pytest_asyncio
 
-from domain.ports import DockerBuild, EnvironmentSpec, InstanceSize, OwnServer, Program, ServerRoute
+from domain.ports import (
+    DockerBuild,
+    EnvironmentSpec,
+    InstanceSize,
+    OwnServer,
+    Program,
+    ProgramIdentity,
+    ServerRoute,
+)
 from infra.compute.container_apps.app_logs import NoAppLogs
 from infra.compute.container_apps.chosen_apps import arm_calls, chosen_apps, chosen_runs
 from infra.embedded.blobs.file_blob_store import FileBlobStore
@@ -18,6 +27,7 @@ from tests.kit.apps.apps_stage import PULLER, AppsStage, apps_stage
 from tests.kit.stages.fleet_yard import Yard
 from tests.kit.stages.registry_shelf import VERSION
 from tests.kit.stages.sealing import sealed
+from tests.servers.arm.identity_door import client_id_of
 from tests.servers.engine.own_image import PORT, own_image
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -68,7 +78,7 @@ async def beside(
         named,
         NoAppLogs(),
         credentials=None,
-        identities=False,
+        identities=True,
         blobs=None,
     )
     yard = Yard(blobs, fleet, fleet, fleet, itertools.count())
@@ -148,4 +158,53 @@ async def test_a_dockerfile_that_fails_says_why_and_leaves_nothing(beside: Besid
     assert "returned a non-zero code: 3" in progress.failure.reason
     assert "it is broken" in progress.failure.reason
     assert beside.stage.stand_in.manager.apps == {}
+    await yard.gone(group)
+
+
+TOKENS = """
+import json
+import os
+import urllib.error
+import urllib.request
+
+
+def init(): pass
+
+
+def run(data): return [token(each) for each in json.loads(data)]
+
+
+def token(client_id):
+    asked = "?api-version=2019-08-01&resource=https://storage.azure.com"
+    asked += f"&client_id={client_id}" if client_id else ""
+    headers = {"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]}
+    request = urllib.request.Request(os.environ["IDENTITY_ENDPOINT"] + asked, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)["access_token"]
+    except urllib.error.HTTPError as error:
+        return error.code
+"""
+
+
+async def test_a_script_is_whom_its_endpoint_is_given_and_itself_and_never_who_pulls(
+    beside: Beside,
+) -> None:
+    yard, manager = beside.yard, beside.stage.stand_in.manager
+    given = f"{PULLER}-of-the-user"
+    manager.identities.add(given.casefold())
+    group = await yard.group(TOKENS)
+    identity = ProgramIdentity("onlineEndpoints/iris", own=True, given=(given,))
+    group = replace(group, program=replace(group.program, identity=identity))
+    await yard.applied(group, 1)
+    [node] = await yard.running(group, 1)
+    await until_ready(node)
+    [app] = manager.apps.values()
+    wanted = json.dumps(["", client_id_of(given), client_id_of(PULLER)]).encode()
+    status, told = await asked(node, "POST", "/score", wanted)
+    resource = "for https://storage.azure.com"
+    assert (status, told) == (
+        200,
+        [f"the own one of {app.name} {resource}", f"{given} {resource}", 400],
+    )
     await yard.gone(group)

@@ -62,5 +62,6 @@ def apps_stage(folder: Path) -> Iterator[AppsStage]:
             finally:
                 for app in list(stand_in.manager.apps.values()):
                     runs.end(app)
+                runs.close()
                 for number in range(next(stage.numbers)):
                     engine.ask("DELETE", f"networks/{name}-{number}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.compute.docker.engine import printed
+from tests.servers.arm.identity_door import IdentityDoor, header_of, usable
 from tests.servers.arm.records import AppRecord
 from tests.servers.arm.runs import PartState, Runs
 from tests.servers.engine.dockerd import EngineApi
@@ -30,8 +31,12 @@ class EngineRuns(Runs):
         self._pulls: dict[str, str] = {}
         """Of apps whose image cannot be pulled: why."""
         self._addresses: dict[str, tuple[str, int]] = {}
+        self._doors: dict[str, IdentityDoor] = {}
+        """By network."""
+        self._there: dict[str, AppRecord] = {}
 
     def begin(self, app: AppRecord) -> None:
+        self._there[app.name] = app
         for container in self._all(app):
             why = self._pulled(app, container["image"])
             if why:
@@ -48,6 +53,7 @@ class EngineRuns(Runs):
 
     def end(self, app: AppRecord) -> None:
         self._pulls.pop(app.name, None)
+        self._there.pop(app.name, None)
         self.moved(app)
         for listed in self._listed(app):
             grace = app.properties["template"].get("terminationGracePeriodSeconds", 30)
@@ -124,9 +130,12 @@ class EngineRuns(Runs):
             f"{each['name']}={secrets[each['secretRef']] if 'secretRef' in each else each['value']}"
             for each in container.get("env") or []
         ]
+        is_initial = container in (app.properties["template"].get("initContainers") or [])
+        if usable(app) and not is_initial:
+            variables += [f"IDENTITY_ENDPOINT={self._door(app).url}"]
+            variables += [f"IDENTITY_HEADER={header_of(app)}"]
         resources = container["resources"]
         memory = int(float(resources["memory"].removesuffix("Gi")) * 2**30)
-        is_initial = container in (app.properties["template"].get("initContainers") or [])
         body: dict[str, Any] = {
             "Image": container["image"],
             "Env": variables,
@@ -146,6 +155,18 @@ class EngineRuns(Runs):
         name = f"{self.name}-{app.name}-{part}"
         self.engine.ask("POST", "containers/create", body, name=name)
         self.engine.ask("POST", f"containers/{self._id(app, part)}/start")
+
+    def _door(self, app: AppRecord) -> IdentityDoor:
+        network = app.environment.network
+        if network not in self._doors:
+            told = self.engine.get(f"networks/{network}")
+            gateway = told["IPAM"]["Config"][0]["Gateway"]
+            self._doors[network] = IdentityDoor(gateway, lambda: list(self._there.values()))
+        return self._doors[network]
+
+    def close(self) -> None:
+        for door in self._doors.values():
+            door.close()
 
     def _binds(self, app: AppRecord, container: Mapping[str, Any]) -> list[str]:
         volumes = {each["name"]: each for each in app.properties["template"].get("volumes") or []}

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from infra.compute.container_apps.app_names import GROUP, NUMBER
 from infra.compute.container_apps.arm.arm_budget import ArmBudget, Kind
-from infra.compute.container_apps.known_apps import COMING
+from infra.compute.container_apps.known_apps import COMING, SETTLED
 from infra.compute.remote.fleet import NodeGroup, NodeState
 from tests.kit.apps.scripted_apps import ScriptedApps, StandingClock, scripted_apps, standing_in
 from tests.kit.waiting import eventually
-from tests.servers.arm.records import Refused
+from tests.servers.arm.records import AppRecord, Refused
 from tests.servers.arm.runs import PartState
 from tests.servers.arm.throttle import Throttle
 
@@ -48,6 +49,47 @@ async def rows() -> Sequence[Row]:
                 Row("an instance that is replaced", await _replaced(apps, group)),
                 Row("a deployment of five instances that goes", await _gone(apps, group)),
             ]
+
+
+@dataclass
+class Counted(Throttle):
+    """`refused`: calls of a host that kept to no budget."""
+
+    refused: int = 0
+
+    def take(self, method: str) -> None:
+        try:
+            super().take(method)
+        except Refused:
+            self.refused += 1
+            raise
+
+
+async def very_many(count: int) -> tuple[Row, Row, int]:
+    """So many instances that a host finds as they come, and an hour of them at rest, in a
+    subscription with its usual limits; and how many calls that refused."""
+    with standing_in() as stand:
+        async with scripted_apps(*stand) as apps:
+            await deployed(apps, 1)
+            limits = apps.manager.throttle = Counted(apps.clock)
+            [first] = apps.apps
+            for number in range(1, count):
+                id = f"{first.id.rpartition('/')[0]}/ml-{number:024x}"
+                tags = {**first.body["tags"], GROUP: f"g-{number}", NUMBER: "0"}
+                app = AppRecord(id, {**first.body, "tags": tags}, first.environment, "Succeeded")
+                apps.manager.apps[id.casefold()] = app
+                apps.runs.begin(app)
+            before, begun = apps.manager.calls.copy(), apps.clock.at
+            apps.pass_by(SETTLED)
+            while len(await apps.fleet.nodes()) < count or await _coming(apps):
+                apps.pass_by(COMING)
+            seconds = apps.clock.at - begun
+            seen = Row(
+                f"{count:,} that come at once, seen within {seconds:.0f} s",
+                apps.manager.calls - before,
+            )
+            rest = Row(f"an hour at rest, {count:,} instances", await at_rest(apps))
+            return seen, rest, limits.refused
 
 
 async def deployed(apps: ScriptedApps, count: int) -> None:
@@ -136,7 +178,9 @@ def table(found: Sequence[Row]) -> list[str]:
 
 
 def main() -> None:
-    sys.stdout.write("\n".join(table(asyncio.run(rows()))) + "\n")
+    seen, rest, refused = asyncio.run(very_many(1000))
+    sys.stdout.write("\n".join(table([*asyncio.run(rows()), seen, rest])) + "\n")
+    sys.stdout.write(f"of 1,000 instances {refused} calls were refused\n")
     for count in (100, 1000):
         seconds, refused = burst(count)
         sys.stdout.write(f"{count} apps at once: {seconds:.0f} s, {refused} refused\n")
