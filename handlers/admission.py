@@ -67,7 +67,7 @@ class Admission:
             try:
                 caller = req.state.caller = await admitted(req)
                 if auditor.is_of_writes and is_tried(req, auditor.action):
-                    response = await self._trying(lambda: answered(req))
+                    response = await self._trying(auditor.action, lambda: answered(req))
                 else:
                     response = await auditor.through(req, caller, lambda: answered(req))
             except DomainError as error:

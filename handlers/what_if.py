@@ -9,16 +9,18 @@ from azurefunctions.extensions.http.fastapi import JSONResponse, Request, Respon
 from domain.assets.asset import KINDS
 from domain.errors import Invalid, Unsupported
 from domain.ground.rehearsal import rehearsing
+from domain.identities.managed_identity import KIND as IDENTITY
 from domain.ledger.what_if import WhatIf
 from domain.names import WorkspaceScope
 from domain.usage.rehearsing import Rehearsed
 from handlers.what_if_view import ChangeView
 
 PARAMETER: Final = "dryRun"
+_OF_IDENTITIES: Final = ("userAssignedIdentities/", "roleAssignments/")
 OFFERED: Final = (
     *("onlineEndpoints/", "batchEndpoints/", "jobs/", "schedules/", "budgets/", "metricAlerts/"),
     *("computes/", "eventSubscriptions/", "eventMappings/", "priceSheets/", "connections/"),
-    "clients/",
+    *("clients/", *_OF_IDENTITIES),
     *(f"{kind.plural}/" for kind in KINDS),
 )
 _WRITES: Final = ("/write", "/delete", "/startPendingUpload/action")
@@ -48,8 +50,8 @@ def is_tried(request: Request, action: str) -> bool:
     return True
 
 
-Try = Callable[[Callable[[], Awaitable[Response]]], Awaitable[Response]]
-"""What a request would change, in the place of its answer."""
+Try = Callable[[str, Callable[[], Awaitable[Response]]], Awaitable[Response]]
+"""What a request for an action would change, in the place of its answer."""
 
 
 class Trying:
@@ -58,10 +60,11 @@ class Trying:
     def __init__(self, what_if: WhatIf, scope: WorkspaceScope) -> None:
         self._view = ChangeView(what_if, scope)
 
-    async def answer(self, answer: Callable[[], Awaitable[Response]]) -> Response:
+    async def answer(self, action: str, answer: Callable[[], Awaitable[Response]]) -> Response:
         """A refusal is answered as it would be; else what would change."""
+        about = frozenset({IDENTITY}) if action.startswith(_OF_IDENTITIES) else frozenset[str]()
         try:
-            with rehearsing():
+            with rehearsing(about):
                 response = await answer()
         except Rehearsed as rehearsed:
             changes = await self._view.changes(rehearsed.planned)

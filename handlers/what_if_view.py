@@ -19,6 +19,8 @@ from domain.events import event_subscription
 from domain.events.event_subscription import EventSubscription
 from domain.ground.provisioning_state import ProvisioningState
 from domain.ground.resource import TrackedResource
+from domain.identities import managed_identity
+from domain.identities.managed_identity import ManagedIdentity
 from domain.inbound import event_mapping
 from domain.inbound.event_mapping import EventMapping
 from domain.jobs.records import batch_job
@@ -90,6 +92,8 @@ class ChangeView:
             return self._asset(*_ASSETS[kind], was, will)
         if kind == connection.KIND:
             return self._connection(was, will)
+        if kind == managed_identity.KIND:
+            return self._identity(was, will)
         if kind == batch_job.KIND:
             return self._job(will) if will is not None and was is None else None
         render = {CLIENT: _client, price_sheets.KIND: _prices}.get(kind)
@@ -144,6 +148,16 @@ class ChangeView:
             told[1]["properties"]["credentials"] = _NEW_SECRET
         return self._shown(("connections", named.name), *told)
 
+    def _identity(self, was: Json | None, will: Json | None) -> dict[str, Any] | None:
+        """With the roles that it was given."""
+        before = ManagedIdentity.from_document(was["identity"]) if was else None
+        after = ManagedIdentity.from_document(will["identity"]) if will else None
+        named = before or after
+        if named is None:
+            return None
+        told = (None if each is None else _identity_fields(each) for each in (before, after))
+        return _change_of(named.arm_id(self._scope), *told)
+
     def _upload(self, body: Json) -> dict[str, Any]:
         """Its place is another each time."""
         of = asset_release.AssetRelease.from_document(body["release"]).of
@@ -171,16 +185,29 @@ class ChangeView:
         return self._shown(("jobs", job.name), None, after)
 
     def _shown(self, names: Sequence[str], was: Any, will: Any) -> dict[str, Any] | None:
-        delta = list(_delta(was, will))
-        if not delta:
-            return None
-        return {
-            "resourceId": self._scope.path(*names),
-            "changeType": _type(was, will),
-            "before": was,
-            "after": will,
-            "delta": delta,
-        }
+        return _change_of(self._scope.path(*names), was, will)
+
+
+def _change_of(resource: str, was: Any, will: Any) -> dict[str, Any] | None:
+    """None where it stays as it is."""
+    delta = list(_delta(was, will))
+    if not delta:
+        return None
+    return {
+        "resourceId": resource,
+        "changeType": _type(was, will),
+        "before": was,
+        "after": will,
+        "delta": delta,
+    }
+
+
+def _identity_fields(identity: ManagedIdentity) -> dict[str, Any]:
+    roles = {
+        each.name: {"roleDefinitionId": each.definition, "scope": each.scope}
+        for each in identity.grants
+    }
+    return {"location": identity.location, "tags": identity.tags, "roleAssignments": roles}
 
 
 def _client(body: Json) -> dict[str, Any]:

@@ -89,8 +89,7 @@ class JobFinalizing:
             await self._reports.write_overview(job, final, status, self._clock.now(), error)
         if job.status is not JobStatus.CANCEL_REQUESTED:
             await self._reports.write_worker_log(job)
-            if error is not None and error.code not in TOLD_BY_RECORDS:
-                await self._reports.write_environment_log(job)
+            await self._reports.write_environment_log(job)
         return Ended(status, final, error)
 
     async def _commit(self, job: BatchJob, rows: ResultRows, status: JobStatus) -> int | None:

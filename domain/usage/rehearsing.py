@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag
-from domain.ground.rehearsal import is_rehearsed
+from domain.ground.rehearsal import is_about, is_rehearsed
 from domain.ports import Create, Delete, Document, Page, Replace, ResourceStore, Write
 
 CLIENT: Final = "client"
@@ -111,4 +111,7 @@ class RehearsingStore(ResourceStore):
 
 
 def _is_beside(write: Write) -> bool:
-    return isinstance(write, Create | Replace) and write.body.get("kind") in _BESIDE
+    if not isinstance(write, Create | Replace):
+        return False
+    kind = write.body.get("kind")
+    return kind in _BESIDE and not is_about(str(kind))

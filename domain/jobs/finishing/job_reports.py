@@ -104,7 +104,7 @@ class JobReports:
         await self._keep(job, LogKind.INFERENCE_SERVER, WORKERS_LOG)
 
     async def write_environment_log(self, job: BatchJob) -> None:
-        """How the workers came about, kept for whoever asks why there were none."""
+        """How the workers came about, or why there were none."""
         await self._keep(job, LogKind.STORAGE_INITIALIZER, ENVIRONMENT_LOG)
 
     async def _keep(self, job: BatchJob, kind: LogKind, name: str) -> None:
