@@ -176,7 +176,7 @@ def audit_log_in(folder: Path) -> SqliteAuditLog:
 
 def admission_by(log: SqliteAuditLog) -> Admission:
     audit = compose_audit(log, SystemClock(), AccessSettings(), period=5)
-    return Admission(NoTokens(), audit, lambda answer: answer())
+    return Admission(NoTokens(), audit, lambda _, answer: answer())
 
 
 def host_app(activity: OnlineScoring, admission: Admission) -> Any:

@@ -69,7 +69,7 @@ async def main(endpoints: int, rounds: int) -> None:
 
 def _routes(application: Application) -> Routes:
     a = application
-    admission = Admission(a.verifiers.control, a.audit, lambda answer: answer())
+    admission = Admission(a.verifiers.control, a.audit, lambda _, answer: answer())
     return Routes(admission, admission, a.scope, Addresses(a.base_url, None, a.callers, None))
 
 

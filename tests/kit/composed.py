@@ -123,7 +123,7 @@ def held_figures(store: ResourceStore) -> DocumentFigureStore:
     return figures
 
 
-async def not_tried(answer: Callable[[], Awaitable[Response]]) -> Response:
+async def not_tried(action: str, answer: Callable[[], Awaitable[Response]]) -> Response:
     """Functions that a test puts together by themselves try nothing."""
     raise Unsupported("A dry run is not offered here.")
 

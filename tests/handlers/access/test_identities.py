@@ -231,3 +231,35 @@ async def test_a_compute_has_its_own_and_keeps_it(azure: Azure, plane: ControlPl
     assert (await azure.client.put("computes/cpu", body)).json()["identity"]["principalId"]
     assert (await azure.client.delete("computes/cpu")).status_code == 200
     assert await IdentityReading(plane.stage.store).find("computes/cpu") is None
+
+
+async def test_an_identity_and_its_roles_are_tried_and_nothing_is_done(azure: Azure) -> None:
+    def changes(answer: httpx.Response) -> list[dict[str, Any]]:
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["properties"]["changes"]
+        return found
+
+    tried = {"dryRun": "true"}
+    body = {"location": "here", "tags": {"a": "1"}}
+    [made] = changes(await azure.http.put(azure.user("reading"), json=body, params=tried))
+    assert (made["resourceId"], made["changeType"]) == (azure.user("reading"), "Create")
+    assert made["after"] == {"location": "here", "tags": {"a": "1"}, "roleAssignments": {}}
+    assert (await azure.http.get(azure.user("reading"))).status_code == 404
+    identity = (await azure.http.put(azure.user("reading"), json=body)).json()["properties"]
+    url = azure.assignment(azure.scope, str(uuid4()))
+    asked = {"roleDefinitionId": READER, "principalId": identity["principalId"]}
+    [given] = changes(await azure.http.put(url, json={"properties": asked}, params=tried))
+    assert given["resourceId"] == azure.user("reading")
+    [delta] = given["delta"][:1]
+    assert delta["path"].startswith("roleAssignments.")
+    assert await azure.listed(azure.scope) == []
+    nobody = {**asked, "principalId": str(uuid4())}
+    refused = await azure.http.put(url, json={"properties": nobody}, params=tried)
+    assert error(refused) == (400, "PrincipalNotFound")
+    assert (await azure.http.put(url, json={"properties": asked})).status_code == 201
+    [taken] = changes(await azure.http.delete(url, params=tried))
+    assert taken["changeType"] == "Modify"
+    [gone] = changes(await azure.http.delete(azure.user("reading"), params=tried))
+    assert gone["changeType"] == "Delete"
+    [left] = await azure.listed(azure.scope)
+    assert left["properties"]["principalId"] == identity["principalId"]
