@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-ANYBODY_KNOWN: Final = re.compile(r"list_\w+_permissions|get_overview|query_costs")
+ANYBODY_KNOWN: Final = re.compile(r"list_\w+_permissions|get_overview|list_drops|query_costs")
 """Answers that are made for whoever asks, of what is his to see."""
 READ_BY_POST: Final = frozenset({"get_output_uris", "get_run_data", "list_compute_nodes"})
 """What a reader may have, although nobody GETs it."""
