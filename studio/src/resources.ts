@@ -139,6 +139,7 @@ export interface BatchDeploymentProperties {
   outputAction: string;
   outputFileName: string;
   provisioningState: string;
+  error?: Fault | null;
   resources?: { instanceCount?: number } | null;
 }
 

@@ -4,6 +4,7 @@ import { t } from "./language";
 import { Access } from "./pages/access";
 import { AlertPage, Alerts } from "./pages/alerts";
 import { ASSETS, Asset, Assets } from "./pages/assets";
+import { BatchDeploymentPage } from "./pages/batch-deployment";
 import { BatchEndpointPage } from "./pages/batch-endpoint";
 import { Costs } from "./pages/costs";
 import { DropPage, Drops } from "./pages/drops";
@@ -94,6 +95,7 @@ function Page() {
   if (kind === "") return <Overview />;
   if (kind === "online" && name && version) return <DeploymentPage key={`${name}/${version}`} endpoint={name} name={version} />;
   if (kind === "online" && name) return <OnlineEndpointPage key={name} name={name} />;
+  if (kind === "batch" && name && version) return <BatchDeploymentPage key={`${name}/${version}`} endpoint={name} name={version} />;
   if (kind === "batch" && name) return <BatchEndpointPage key={name} name={name} />;
   if (kind === "jobs") return name ? <JobPage key={name} name={name} /> : <Jobs />;
   if (kind === "alerts") return name ? <AlertPage key={name} name={name} /> : <Alerts />;

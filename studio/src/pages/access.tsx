@@ -124,6 +124,7 @@ function Links({ name, onClose }: { name: string; onClose(): void }) {
             <Act
               label={t("Revoke")}
               may="clients/signInLinks/delete"
+              command={`mle client unlink --name ${name} --link ${link.name}`}
               act={async () => {
                 await call("DELETE", `${at}/${link.name}`);
                 links.again();

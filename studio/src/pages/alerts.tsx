@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { call, change } from "../host";
 import { ago, number, t, time } from "../language";
 import { Chart } from "../parts/chart";
+import { Command } from "../parts/command";
 import { Ask } from "../parts/dialog";
 import { May } from "../parts/may";
 import { State } from "../parts/state";
@@ -177,6 +178,10 @@ export function AlertPage({ name }: { name: string }) {
           <button type="button" disabled={!found} onClick={() => void turn(!found?.properties.enabled)}>
             {found?.properties.enabled === false ? t("Switch it on") : t("Switch it off")}
           </button>
+          <Command
+            of={found?.properties.enabled === false ? t("Switch it on") : t("Switch it off")}
+            text={`mle rest PATCH ${path} '{"properties": {"enabled": ${String(found?.properties.enabled === false)}}}'`}
+          />
         </May>
         <May act="metricAlerts/delete">
           <button type="button" disabled={!found} onClick={() => setDoing("delete")}>

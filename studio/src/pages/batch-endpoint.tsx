@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { change } from "../host";
 import { t } from "../language";
 import { Copied } from "../parts/copied";
+import { Command } from "../parts/command";
 import { Ask } from "../parts/dialog";
 import { May } from "../parts/may";
 import { State } from "../parts/state";
@@ -65,7 +66,9 @@ export function BatchEndpointPage({ name }: { name: string }) {
         {found.map((each) => (
           <article key={each.name} class="card">
             <div class="row">
-              <h3>{each.name}</h3>
+              <h3>
+                <a href={to("batch", name, each.name)}>{each.name}</a>
+              </h3>
               <State of={each.properties.provisioningState} />
               <span class="grow" />
               {each.name === chosen ? <strong>{t("default")}</strong> : <Default endpoint={name} deployment={each.name} onDone={() => seen.again()} />}
@@ -156,6 +159,10 @@ function Default({ endpoint, deployment, onDone }: { endpoint: string; deploymen
         <button type="button" class="plain" onClick={() => void choose()}>
           {t("Make it the default")}
         </button>
+        <Command
+          of={t("Make it the default")}
+          text={`mle batch-endpoint update -n ${word(endpoint)} --defaults deployment_name=${word(deployment)}`}
+        />
       </May>
       <Told fault={fault} />
     </>

@@ -41,12 +41,13 @@ export function Subscription({ path, of, again }: Props) {
     letters.again();
     again();
   };
+  const redelivery = `mle event-subscription redeliver -n ${word(of.name)}`;
   const columns: readonly Column<Letter>[] = [
     { name: t("Event"), by: (row) => row.event.type, show: (row) => <span class="break">{row.event.type}</span> },
     { name: t("About"), by: (row) => row.event.subject, show: (row) => <span class="break">{row.event.subject ?? ""}</span> },
     { name: t("Why"), by: (row) => row.reason, show: (row) => <span class="break">{row.lastFault ?? row.reason}</span> },
     { name: t("Tries"), by: (row) => row.attempts, right: true, show: (row) => number(row.attempts) },
-    { name: t("Again"), show: (row) => <Act may={REDELIVER} label={t("Deliver it")} act={() => redeliver({ eventId: row.event.id })} /> },
+    { name: t("Again"), show: (row) => <Act may={REDELIVER} label={t("Deliver it")} command={`${redelivery} --event-id ${word(row.event.id)}`} act={() => redeliver({ eventId: row.event.id })} /> },
   ];
   return (
     <section class="card">
@@ -59,13 +60,14 @@ export function Subscription({ path, of, again }: Props) {
             primary
             may="eventSubscriptions/write"
             label={t("Ask it again")}
+            command={`mle event-subscription validate -n ${word(of.name)}`}
             act={async () => {
               await call("POST", `${path}/validate`, {});
               again();
             }}
           />
         )}
-        {found.length > 0 && <Act may={REDELIVER} label={t("Deliver all dead letters")} act={() => redeliver({})} />}
+        {found.length > 0 && <Act may={REDELIVER} label={t("Deliver all dead letters")} command={`${redelivery} --all`} act={() => redeliver({})} />}
       </div>
       {properties.reason && <p class="told">{properties.reason}</p>}
       <dl>

@@ -71,6 +71,7 @@ function Schedule({ path, of, again }: Props) {
           may="schedules/trigger/action"
           at={path}
           label={t("Run it now")}
+          command={`mle schedule trigger -n ${word(of.name)}`}
           act={async () => {
             const begun = await call<{ submissionId: string }>("POST", `${path}/trigger`, {});
             go(to("jobs", begun.body.submissionId));
@@ -80,6 +81,7 @@ function Schedule({ path, of, again }: Props) {
           may="schedules/write"
           at={path}
           label={properties.isEnabled ? t("Switch it off") : t("Switch it on")}
+          command={`mle schedule ${properties.isEnabled ? "disable" : "enable"} -n ${word(of.name)}`}
           act={async () => {
             await change("PATCH", path, { properties: { isEnabled: !properties.isEnabled } });
             again();

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { Command } from "./command";
 import { May } from "./may";
 import { Told } from "./told";
 
@@ -8,11 +9,13 @@ interface Props {
   may: string;
   at?: string;
   primary?: boolean;
+  /** What `mle` does the same by. */
+  command: string;
   act(): Promise<void>;
 }
 
 /** A button that does something at once, for those who may, and tells why it was not done. */
-export function Act({ label, act, may, at = "", primary = false }: Props) {
+export function Act({ label, act, may, at = "", primary = false, command }: Props) {
   const [fault, setFault] = useState<Error | null>(null);
   const [busy, setBusy] = useState(false);
   async function run(): Promise<void> {
@@ -31,6 +34,7 @@ export function Act({ label, act, may, at = "", primary = false }: Props) {
       <button type="button" class={primary ? "primary" : ""} disabled={busy} onClick={() => void run()}>
         {label}
       </button>
+      <Command of={label} text={command} />
       <Told fault={fault} />
     </May>
   );

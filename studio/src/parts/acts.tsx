@@ -4,7 +4,7 @@ import { type Column, Table } from "./table";
 import { Stale } from "./told";
 import { usePolled } from "../polled";
 
-interface Act {
+export interface Act {
   id?: string;
   eventTimestamp: string;
   caller?: string;
@@ -44,16 +44,16 @@ export function Acts({ resource }: { resource?: string }) {
   );
 }
 
-function who(row: Act): string {
+export function who(row: Act): string {
   return row.properties?.client || row.caller || "";
 }
 
 /** Without what all of them begin with. */
-function what(row: Act): string {
+export function what(row: Act): string {
   return word(row.operationName).replace(/^Microsoft\.MachineLearningServices\/workspaces\//, "");
 }
 
-function where(row: Act): string {
+export function where(row: Act): string {
   return row.resourceId?.split("/workspaces/")[1]?.split("/").slice(1).join("/") ?? row.resourceId ?? "";
 }
 

@@ -7,13 +7,21 @@ export interface Line {
   values: readonly (number | null)[];
 }
 
+/** Something that happened, and when (seconds since 1970). */
+export interface Mark {
+  at: number;
+  what: string;
+}
+
 const COLOURS = ["--line-0", "--line-1", "--line-2", "--line-3", "--line-4", "--line-5"];
 const HEIGHT = 200;
 
 /** Lines over time; `times` are seconds since 1970. What is drawn stands in a table too. */
-export function Chart(props: { title: string; unit: string; times: readonly number[]; lines: readonly Line[] }) {
+export function Chart(props: { title: string; unit: string; times: readonly number[]; lines: readonly Line[]; marks?: readonly Mark[] }) {
   const box = useRef<HTMLDivElement>(null);
   const drawn = useRef<uPlot | null>(null);
+  const marks = useRef<readonly Mark[]>([]);
+  marks.current = props.marks ?? [];
   const names = props.lines.map((line) => line.name).join("\n");
 
   useEffect(() => {
@@ -26,6 +34,7 @@ export function Chart(props: { title: string; unit: string; times: readonly numb
       {
         width: element.clientWidth || 300,
         height: HEIGHT,
+        hooks: { draw: [(chart) => draw(chart, marks.current, text)] },
         scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), high || 1] } },
         axes: [
           { stroke: text, grid },
@@ -57,7 +66,7 @@ export function Chart(props: { title: string; unit: string; times: readonly numb
 
   useEffect(() => {
     drawn.current?.setData(data(props));
-  }, [props.times, props.lines]);
+  }, [props.times, props.lines, props.marks]);
 
   return (
     <figure class="chart">
@@ -67,6 +76,24 @@ export function Chart(props: { title: string; unit: string; times: readonly numb
       <div ref={box} role="img" aria-label={summary(props.title, props.lines)} />
     </figure>
   );
+}
+
+/** A dashed line for each, within what is seen. */
+function draw(chart: uPlot, marks: readonly Mark[], colour: string): void {
+  const { ctx, bbox } = chart;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.setLineDash([4, 4]);
+  for (const { at } of marks) {
+    // What has just happened stands at the end, until figures of then have come.
+    const x = Math.min(Math.round(chart.valToPos(at, "x", true)), bbox.left + bbox.width);
+    if (x < bbox.left) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 function data(props: { times: readonly number[]; lines: readonly Line[] }): uPlot.AlignedData {

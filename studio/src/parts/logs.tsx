@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../host";
 import { t } from "../language";
+import { ask, place } from "../router";
 import { Told } from "./told";
 
 const PAUSE = 3000;
@@ -25,14 +26,14 @@ function asleep(milliseconds: number): Promise<void> {
 
 /** The last lines of a deployment's log: now, and as it comes where `follows`. The host is asked for what
 came after what is here, and waits for it. */
-export function useLog(path: string, kind: string, tail: number, follows: boolean): Log {
+export function useLog(path: string, kind: string, tail: number, follows: boolean, request = ""): Log {
   const [log, setLog] = useState<Log>({ text: "", fault: null });
   const cursor = useRef("");
 
   useEffect(() => {
     cursor.current = "";
     setLog({ text: "", fault: null });
-  }, [path, kind, tail]);
+  }, [path, kind, tail, request]);
 
   useEffect(() => {
     let gone = false;
@@ -40,7 +41,7 @@ export function useLog(path: string, kind: string, tail: number, follows: boolea
       const from = cursor.current;
       const more = from ? { cursor: from, wait: follows ? WAIT : 0 } : { tail, contains: "" };
       try {
-        const { body } = await call<Page>("POST", `${path}/getLogs`, { containerType: kind, ...more });
+        const { body } = await call<Page>("POST", `${path}/getLogs`, { containerType: kind, ...(request && { requestId: request }), ...more });
         if (gone) return false;
         cursor.current = body.cursor;
         const come = body.missed ? [t("More was printed than is kept: some lines are not shown.")] : [];
@@ -62,7 +63,7 @@ export function useLog(path: string, kind: string, tail: number, follows: boolea
     }
     void follow();
     return () => void (gone = true);
-  }, [path, kind, tail, follows]);
+  }, [path, kind, tail, follows, request]);
   return log;
 }
 
@@ -75,7 +76,8 @@ export function Logs({ path }: { path: string }) {
   const [kind, setKind] = useState("InferenceServer");
   const [wanted, setWanted] = useState("");
   const [follows, setFollows] = useState(true);
-  const { text, fault } = useLog(path, kind, 2000, follows);
+  const request = place.value.query.get("request") ?? "";
+  const { text, fault } = useLog(path, kind, 2000, follows, request);
   const end = useRef<HTMLPreElement>(null);
 
   useEffect(() => {
@@ -110,6 +112,14 @@ export function Logs({ path }: { path: string }) {
           {t("{shown} of {all}", { shown: shown.length, all: lines.length })}
         </span>
       </div>
+      {request && (
+        <p class="row">
+          <span class="break">{t("What was printed while request {request} was answered.", { request })}</span>
+          <button type="button" class="plain" onClick={() => ask("request", null)}>
+            {t("All lines")}
+          </button>
+        </p>
+      )}
       <Told fault={fault} />
       <pre ref={end} class="log" tabIndex={0} aria-label={t("Log")}>
         {shown.length ? shown.join("\n") : t("Nothing yet.")}

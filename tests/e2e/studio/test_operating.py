@@ -177,6 +177,13 @@ def test_who_asked_and_who_changed_what_is_found_again(
     origin = studio.doorkeeper.origins[0]
     page.goto(f"{origin}/studio/online/{sums}?tab=requests&status=424")
     page.get_by_role("cell", name="424").first.wait_for()
+    page.get_by_role("region", name="requests").locator("tbody a").last.click()
+    page.get_by_text("What was printed while request").wait_for()
+    page.get_by_label("Log", exact=True).get_by_text("TypeError").first.wait_for()
+    page.go_back()
+    page.get_by_role("tab", name="Metrics").click()
+    changes = page.get_by_role("region", name="What was changed meanwhile")
+    changes.get_by_text("onlineEndpoints/sums/deployments/blue").first.wait_for()
     page.get_by_role("tab", name="Activity").click()
     page.get_by_role("cell", name="onlineEndpoints/sums/deployments/blue").first.wait_for()
 
@@ -247,8 +254,8 @@ def test_an_alert_is_made_seen_to_fire_changed_and_deleted(
     dialog.get_by_role("button", name="Change").click()
     dialog.wait_for(state="detached")
     page.get_by_text("Nothing has.").wait_for()
-    page.get_by_role("button", name="Switch it off").click()
-    page.get_by_role("button", name="Switch it on").wait_for()
+    page.get_by_role("button", name="Switch it off", exact=True).click()
+    page.get_by_role("button", name="Switch it on", exact=True).wait_for()
     page.get_by_role("button", name="Delete").click()
     dialog.get_by_role("button", name="Delete").click()
     page.get_by_text("No alert yet").wait_for()
@@ -398,8 +405,11 @@ def test_a_schedule_is_run_by_hand_and_switched_off(
     host.workspace.call("PUT", "schedules/nightly", body)
     page.goto(f"{studio.doorkeeper.origins[0]}/studio/schedules/nightly")
     # There is no deployment to run it on: what the host says of that is shown.
-    page.get_by_role("button", name="Run it now").click()
+    page.get_by_role("button", name="Run it now", exact=True).click()
     page.get_by_role("alert").wait_for()
-    page.get_by_role("button", name="Switch it off").click()
+    page.get_by_role("button", name="Switch it off, in a terminal").click()
+    page.get_by_text("mle schedule disable -n nightly").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Switch it off", exact=True).click()
     page.get_by_text("Disabled").first.wait_for()
     assert host.workspace.get("schedules/nightly")["properties"]["isEnabled"] is False

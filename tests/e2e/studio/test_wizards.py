@@ -202,6 +202,19 @@ def test_files_are_scored_watched_and_those_that_failed_tried_again(
     page.get_by_role("button", name="First rows").click()
     page.get_by_role("cell", name="seen c.txt").wait_for()
 
+    # The next one is reckoned by how this one went.
+    page.get_by_role("link", name="lines", exact=True).first.click()
+    page.get_by_role("button", name="Invoke").click()
+    dialog.get_by_text("By its last jobs that completed (1)").wait_for()
+    dialog.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="only").click()
+    page.get_by_role("heading", name="only").wait_for()
+    page.get_by_role("tab", name="Revisions").click()
+    page.get_by_text("It has not been changed yet").wait_for()
+    for _ in range(2):
+        page.go_back()
+    shown(page, "Completed")
+
     before = page.url
     mended.touch()
     page.get_by_role("button", name="Retry what failed").click()

@@ -130,7 +130,7 @@ function JobAct({ act, job, onClose, onDone }: { act: Act; job: Job; onClose(): 
       title={title}
       act={word}
       danger={act !== "retry"}
-      command={{ retry: `mle jobs retry ${job.name}`, cancel: `mle job cancel -n ${job.name}`, delete: undefined }[act]}
+      command={{ retry: `mle jobs retry ${job.name}`, cancel: `mle job cancel -n ${job.name}`, delete: `mle rest DELETE ${path}` }[act]}
       onClose={onClose}
       onAct={async () => {
         if (act === "retry") {

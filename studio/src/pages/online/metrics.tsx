@@ -1,6 +1,9 @@
 import { t } from "../../language";
 import { Chart, type Line } from "../../parts/chart";
 import { Stale } from "../../parts/told";
+import { Happenings, useHappenings } from "../../parts/happenings";
+import { secondsOf } from "../wizards/durations";
+import { id } from "../../host";
 import { usePolled } from "../../polled";
 import { ask, place } from "../../router";
 
@@ -48,6 +51,9 @@ function Charts({ path, drawn, filter }: { path: string; drawn: readonly string[
     ...(filter && { $filter: filter }),
   });
   const seen = usePolled<Metrics>(`${path}/providers/Microsoft.Insights/metrics?${query.toString()}`, every);
+  // To the minute, so that what happened stays the same from one drawing to the next.
+  const begun = Math.floor(Date.now() / 60_000) * 60_000 - (Number(secondsOf(span)) || 7 * 86_400) * 1000;
+  const marks = useHappenings(id(path).split("/").map(decodeURIComponent).join("/"), new Date(begun));
   return (
     <>
       <div class="row">
@@ -71,7 +77,7 @@ function Charts({ path, drawn, filter }: { path: string; drawn: readonly string[
             values: series.data.map((point) => point.average ?? point.total ?? point.count ?? point.maximum ?? null),
           }));
           return lines.length ? (
-            <Chart key={metric.name.value} title={metric.name.localizedValue ?? metric.name.value} unit={metric.unit} times={times} lines={lines} />
+            <Chart key={metric.name.value} title={metric.name.localizedValue ?? metric.name.value} unit={metric.unit} times={times} lines={lines} marks={marks} />
           ) : (
             <figure key={metric.name.value} class="chart">
               <figcaption>{metric.name.localizedValue ?? metric.name.value}</figcaption>
@@ -80,6 +86,7 @@ function Charts({ path, drawn, filter }: { path: string; drawn: readonly string[
           );
         })}
       </div>
+      <Happenings of={marks} />
     </>
   );
 }

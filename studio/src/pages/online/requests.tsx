@@ -65,8 +65,19 @@ function columns(endpoint: string): readonly Column<Kept>[] {
     { name: t("Status"), by: (row) => row["ResponseCode"], show: (row) => `${row["ResponseCode"] ?? ""} ${row["ResponseCodeReason"] ?? ""}` },
     { name: t("Took"), right: true, by: (row) => row["TotalDurationMs"], show: (row) => `${number(Number(row["TotalDurationMs"]))} ms` },
     { name: t("Caller"), by: (row) => row["Caller"], show: (row) => String(row["Caller"] ?? "") },
-    { name: t("Request"), by: (row) => row["XRequestId"], show: (row) => <code class="break">{row["XRequestId"]}</code> },
+    { name: t("Request"), by: (row) => row["XRequestId"], show: (row) => <Told endpoint={endpoint} row={row} /> },
   ];
+}
+
+/** Its id, which leads to what was printed while it was answered. */
+function Told({ endpoint, row }: { endpoint: string; row: Kept }) {
+  const [name, request] = [String(row["DeploymentName"] ?? ""), String(row["XRequestId"] ?? "")];
+  if (!name || !request) return <code class="break">{request}</code>;
+  return (
+    <a class="break" href={`${to("online", endpoint, name)}?tab=logs&request=${encodeURIComponent(request)}`}>
+      <code>{request}</code>
+    </a>
+  );
 }
 
 function Chosen(props: { label: string; value: string; options: readonly (readonly [string, string])[]; onChange(value: string): void }) {

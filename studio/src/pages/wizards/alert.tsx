@@ -87,7 +87,7 @@ export function AlertRule({ alert, onClose, onDone }: { alert?: Alert; onClose()
     <Ask
       title={alert ? t("Change {name}", { name: alert.name }) : t("New alert")}
       act={alert ? t("Change") : t("Create")}
-      command={isPlain ? command(form, first.metricName, by, each) : undefined}
+      command={isPlain ? command(form, first.metricName, by, each) : `mle rest PUT ${path} ${word(JSON.stringify(body))}`}
       tries={{ method: "PUT", path, body }}
       onClose={onClose}
       onAct={async (told) => {

@@ -55,7 +55,7 @@ export function RegisterAsset({ kind, onClose, onDone }: { kind: AssetKind; onCl
       act={t("Register")}
       wide
       yaml={written}
-      command={kind === "codes" ? undefined : `mle ${NOUNS[kind]} create -f ${NOUNS[kind]}.yml`}
+      command={kind === "codes" ? t("# mle online-deployment create and batch-deployment create register their code themselves") : `mle ${NOUNS[kind]} create -f ${NOUNS[kind]}.yml`}
       onClose={onClose}
       onAct={async (told) => {
         const field = TYPE_FIELDS[kind];

@@ -7,6 +7,7 @@ import type { BatchDeployment, Job } from "../../resources";
 import { go, to } from "../../router";
 import { word } from "../../yaml";
 import { durationOf } from "./durations";
+import { JobEstimate } from "./job-estimate";
 
 /** A job over data that is registered, brought along, or named by its place. */
 export function Invoke({ endpoint, deployments, onClose }: { endpoint: string; deployments: readonly BatchDeployment[]; onClose(): void }) {
@@ -25,13 +26,23 @@ export function Invoke({ endpoint, deployments, onClose }: { endpoint: string; d
     variables: "",
   });
   const { data } = form;
+  const chosen = deployments.find((each) => each.name === form.deployment) ?? (deployments.length === 1 ? deployments[0] : undefined);
   const uri = data.how === "upload" ? `./${data.files?.name ?? "PATH"}` : data.how === "registered" ? reference(data.id) : data.id || "PLACE";
+  const sets = [
+    ["display_name", form.name],
+    ["max_concurrency_per_instance", form.concurrency],
+    ["error_threshold", form.threshold],
+    ["retry_settings.max_retries", form.retries],
+    ["retry_settings.timeout", form.timeout],
+    ...Object.entries(variables(form.variables)).map(([name, value]) => [`environment_variables.${name}`, value]),
+  ].filter(([, value]) => value);
   const command = [
     `mle batch-endpoint invoke -n ${word(endpoint)}`,
     form.deployment && `-d ${word(form.deployment)}`,
     `--input ${word(uri)} --input-type ${form.kind === "UriFile" ? "uri_file" : "uri_folder"}`,
     form.size && `--mini-batch-size ${form.size}`,
     form.instances && `--instance-count ${form.instances}`,
+    sets.length > 0 && `--set ${sets.map(([name, value]) => word(`${name}=${value}`)).join(" ")}`,
     form.output && `--output-path ${word(form.output)}`,
   ];
   return (
@@ -90,6 +101,13 @@ export function Invoke({ endpoint, deployments, onClose }: { endpoint: string; d
         />
       </div>
       <Input label={t("Name of the job")} value={form.name} target="properties.displayName" onChange={(name) => set({ name })} />
+      <JobEstimate
+        endpoint={endpoint}
+        deployment={form.deployment}
+        files={data.how === "upload" ? (data.files?.files.length ?? null) : null}
+        compute={chosen?.properties.compute?.split("/").at(-1) ?? "local"}
+        instances={whole(form.instances) ?? chosen?.properties.resources?.instanceCount ?? 1}
+      />
       <Group title={t("In place of what the deployment says")}>
         <Over label={t("A mini-batch has")} value={form.size} min={1} target="properties.miniBatchSize" onChange={(size) => set({ size })} />
         <Over label={t("Instances")} value={form.instances} min={1} target="properties.resources.instanceCount" onChange={(instances) => set({ instances })} />
