@@ -23,10 +23,14 @@ class RegistryMissing(Exception):
 
 
 class DockerRegistry:
-    """From `start` until `stop`. `auth`: as its configuration has it; none lets everybody in."""
+    """From `start` until `stop`. `auth`: as its configuration has it; none lets everybody in.
+    `deletes`: whether anything may be removed."""
 
-    def __init__(self, folder: Path, auth: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, auth: Mapping[str, Any] | None = None, *, deletes: bool = True
+    ) -> None:
         self._folder = folder
+        self._deletes = deletes
         self._auth = auth
         self._process: subprocess.Popen[bytes] | None = None
         self.host = ""
@@ -46,7 +50,7 @@ class DockerRegistry:
             "log": {"level": "info", "accesslog": {"disabled": True}},
             "storage": {
                 "filesystem": {"rootdirectory": str(self._folder / "content")},
-                "delete": {"enabled": True},
+                "delete": {"enabled": self._deletes},
             },
             "http": {"addr": self.host or "127.0.0.1:0", "secret": "of every process"},
         }

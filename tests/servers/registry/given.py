@@ -10,9 +10,11 @@ from tests.servers.registry.docker_registry import DockerRegistry, RegistryMissi
 
 
 @contextmanager
-def given_registry(folder: Path, auth: Mapping[str, Any] | None = None) -> Iterator[DockerRegistry]:
+def given_registry(
+    folder: Path, auth: Mapping[str, Any] | None = None, *, deletes: bool = True
+) -> Iterator[DockerRegistry]:
     """One that nobody else uses; without one on this machine the test is skipped."""
-    registry = DockerRegistry(folder, auth)
+    registry = DockerRegistry(folder, auth, deletes=deletes)
     try:
         registry.start()
     except RegistryMissing as error:

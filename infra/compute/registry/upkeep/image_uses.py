@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 from domain.errors import DocumentExists, DocumentNotFound, StaleETag, Unavailable
 from domain.ports import Create, Delete, Replace, ResourceStore, Write, all_documents
 from infra.compute.registry.registry import Registry
+from infra.compute.registry.registry_calls import RegistryRefusal
 
 _log = logging.getLogger("ml_endpoints.registry")
 
@@ -63,7 +64,11 @@ class ImageUses:
             return
         before, etag = found
         if before.going:
-            await self._remove(before, etag)
+            try:
+                await self._remove(before, etag)
+            except RegistryRefusal:  # it removes nothing: the image stays
+                await self._written(Replace(use.id, use.body, etag))
+                return
             raise Unavailable(f"{image} was not used for long, and is removed: it is made anew.")
         if use.used_at - before.used_at < _A_DAY:
             return
@@ -71,7 +76,8 @@ class ImageUses:
             await self.used(image)  # somebody else was quicker
 
     async def purge(self, before: float) -> list[str]:
-        """The images that went, which nobody has wanted since `before`."""
+        """The images that went, which nobody has wanted since `before`. Raises RegistryRefusal and
+        Unavailable."""
         gone = []
         found = all_documents(self._store, _KIND, partition=PARTITION)
         listed = [(ImageUse.of(each.body), each.etag) async for each in found]
@@ -81,7 +87,11 @@ class ImageUses:
             marked = await self._marked(use, etag)
             if marked is None:
                 continue
-            await self._remove(*marked)
+            try:
+                await self._remove(*marked)
+            except RegistryRefusal:  # nobody is to take it for one that goes
+                await self._written(Replace(use.id, replace(use, going=False).body, marked[1]))
+                raise
             image = f"{self._registry.host}/{use.repository}@{use.digest}"
             gone.append(image)
             _log.info(
@@ -117,7 +127,7 @@ class ImageUses:
         return going, written.etag
 
     async def _remove(self, use: ImageUse, etag: str) -> None:
-        """Raises RegistryRefusal and Unavailable: it stays marked, for the next who comes."""
+        """Raises RegistryRefusal; and Unavailable: it stays marked, for the next who comes."""
         await self._registry.delete_manifest(use.repository, use.digest)
         await self._written(Delete(use.id, etag))
 

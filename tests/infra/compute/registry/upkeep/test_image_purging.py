@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,6 +14,7 @@ from infra.compute.local.premises import RUNTIME as RUNTIME_HERE
 from infra.compute.registry.programs.making import BaseImage, Making, RegistryPlace
 from infra.compute.registry.programs.node_images import ChosenImages
 from infra.compute.registry.programs.registry_images import registry_images
+from infra.compute.registry.registry_calls import RegistryRefusal
 from infra.compute.registry.upkeep.due_looks import DueLooks
 from infra.compute.registry.upkeep.image_purging import A_DAY, ImagePurging
 from infra.compute.registry.upkeep.image_upkeep import Chore, ImageUpkeep
@@ -142,6 +144,28 @@ async def test_what_was_being_removed_when_its_host_died_is_removed_and_made_ane
     assert not await shop.is_there(image)
     assert (await shop.chosen.images.ensure("g", program)).name == image
     assert await shop.is_there(image)
+
+
+async def test_a_registry_that_removes_nothing_keeps_images_that_can_be_used_again(
+    tmp_path: Path,
+) -> None:
+    store, at = MemoryResourceStore(time.time), [time.time()]
+    with given_registry(tmp_path / "registry", deletes=False) as served:
+        async with shelf_at(served.url, tmp_path, USUAL_PACKAGES) as shelf:
+            digest = await shelf.put_base("ours/programs", fake_python())
+            uses = ImageUses(store, shelf.registry, "ours", lambda: at[0])
+            image = f"{served.host}/ours/programs@{digest}"
+            await uses.used(image)
+            at[0] += 2 * MONTH
+            for _ in range(2):
+                with pytest.raises(RegistryRefusal):
+                    await uses.purge(at[0] - MONTH)
+            await uses.used(image)
+            assert await uses.purge(at[0] - MONTH) == []
+            going = ImageUse("ours/programs", digest, 0.0, going=True)
+            await store.transact(PARTITION, [Replace(going.id, going.body, None)])
+            await uses.used(image)
+            assert await uses.purge(at[0] - MONTH) == []
 
 
 async def test_a_chore_is_done_by_one_host_however_short_each_lives() -> None:
