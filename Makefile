@@ -21,7 +21,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 # Without bytecode each process compiles, and pytest rewrites, every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: docs studio picture browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
+.PHONY: docs studio picture browser-tests demo demo-cloud demo-containers engine run test e2e lint check format drawing settings-page studio-types requirements wheel image sbom licences audit attack fuzz chaos simulate upgrades steady bench-batch bench-online setup clean help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -140,6 +140,9 @@ drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md
 
 settings-page: $(STAMP) ## Write docs/settings.md from the settings
 	@$(BIN)/python -m tests.architecture.settings_page
+
+studio-types: $(STAMP) ## Write the studio's types from the OpenAPI document
+	@$(BIN)/python -m tests.handlers.studio.api_types
 
 format: $(STAMP) ## Format and fix what can be fixed
 	@$(BIN)/ruff format .

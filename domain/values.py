@@ -24,6 +24,8 @@ class Value(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         protected_namespaces=(),
+        # An answer has every field (handlers/wire.py), and its schema says so.
+        json_schema_serialization_defaults_required=True,
     )
 
     def to_document(self) -> dict[str, Any]:

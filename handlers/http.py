@@ -79,6 +79,8 @@ class Described:
     may_lack_body: bool = False
     query: Mapping[str, Any] = field(default_factory=dict)
     """JSON schemas of parameters, but for those of every function or list."""
+    answer: type[Value] | None = None
+    """What a success tells; of a list each entry."""
 
 
 class Routes:
@@ -114,6 +116,7 @@ class Routes:
         name: str | None = None,
         base: str = WORKSPACE_ROUTE,
         query: Mapping[str, Any] | None = None,
+        answer: type[Value] | None = None,
         kept: Kept | None = None,
         is_data_plane: bool = False,
         at: At = _scope,
@@ -150,6 +153,7 @@ class Routes:
                 lists=lists,
                 may_lack_body=may_lack_body,
                 query=query,
+                answer=answer,
             )
             self.register(blueprint, function_name, method, route, guarded)
             return guarded
@@ -170,6 +174,7 @@ class Routes:
         secured: bool = True,
         may_lack_body: bool = False,
         query: Mapping[str, Any] | None = None,
+        answer: type[Value] | None = None,
     ) -> None:
         """Tell OpenAPI of a function; `arm` does so itself."""
         self.described.append(
@@ -185,6 +190,7 @@ class Routes:
                 secured,
                 may_lack_body,
                 query or {},
+                answer,
             )
         )
 

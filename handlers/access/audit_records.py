@@ -9,6 +9,7 @@ from domain.audit.auditing import Auditing
 from domain.names import PROVIDER
 from domain.ports import AuditRecord, AuditStatus
 from handlers.access import audit_filter
+from handlers.answers.access import ActAnswer
 from handlers.http import Routes, paging
 
 PATH = "providers/Microsoft.Insights/eventtypes/management/values"
@@ -25,6 +26,7 @@ def blueprint(routes: Routes, auditing: Auditing) -> func.Blueprint:
         action="eventtypes/values/read",
         summary="Who did what: the audit log, newest first",
         lists=True,
+        answer=ActAnswer,
         query=QUERY,
     )
     async def list_audit_records(req: Request) -> Response:

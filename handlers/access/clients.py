@@ -12,6 +12,7 @@ from domain.ports import Clients, Document, NewSecret, RegisteredClient
 from domain.ports.identity import Check
 from domain.values import Value
 from handlers import wire
+from handlers.answers.access import ClientAnswer
 from handlers.control.merging import as_it_is, merged
 from handlers.http import Routes, conditions, json_response, paging
 
@@ -51,6 +52,7 @@ def _add_changes(routes: Routes, bp: func.Blueprint, clients: Clients) -> None:
         action=f"{PATH}/write",
         summary="Make a client, whose secret is told this once, or change its role",
         body=ClientBody,
+        answer=ClientAnswer,
         statuses=(200, 201),
     )
     async def put_client(req: Request) -> Response:
@@ -66,6 +68,7 @@ def _add_changes(routes: Routes, bp: func.Blueprint, clients: Clients) -> None:
         action=f"{PATH}/write",
         summary="Change a client's role by JSON merge patch",
         body=ClientBody,
+        answer=ClientAnswer,
     )
     async def patch_client(req: Request) -> Response:
         name = req.path_params["name"]
@@ -98,17 +101,28 @@ def _add_changes(routes: Routes, bp: func.Blueprint, clients: Clients) -> None:
         f"{_ITEM}/regenerateSecret",
         action=f"{PATH}/regenerateSecret/action",
         summary="A new secret for a client, told this once; the one before and its tokens end",
+        answer=ClientAnswer,
     )
     async def regenerate_client_secret(req: Request) -> Response:
         return _answer(routes, await clients.renew_secret(req.path_params["name"]))
 
 
 def _add_reading(routes: Routes, bp: func.Blueprint, clients: Clients) -> None:
-    @routes.arm(bp, "GET", _ITEM, action=f"{PATH}/read", summary="Read a client")
+    @routes.arm(
+        bp, "GET", _ITEM, action=f"{PATH}/read", summary="Read a client", answer=ClientAnswer
+    )
     async def get_client(req: Request) -> Response:
         return _answer(routes, await clients.get(req.path_params["name"]))
 
-    @routes.arm(bp, "GET", PATH, action=f"{PATH}/read", summary="List: clients", lists=True)
+    @routes.arm(
+        bp,
+        "GET",
+        PATH,
+        action=f"{PATH}/read",
+        summary="List: clients",
+        lists=True,
+        answer=ClientAnswer,
+    )
     async def list_clients(req: Request) -> Response:
         paging(req)
         return routes.page(req, [_rendered(routes, each) for each in await clients.list()], None)

@@ -44,6 +44,7 @@ def add(routes: Routes, blueprint: func.Blueprint, kind: str, keys: KeyIssuing) 
         name=f"list_{kind}_endpoint_keys",
         action=f"{actions}/listKeys/action",
         summary=f"Both keys of {article} endpoint",
+        answer=Keys,
         kept=Kept.SECRET,
     )
     async def list_keys(req: Request) -> Response:

@@ -7,6 +7,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.ground import access
 from domain.names import PROVIDER
+from handlers.answers.access import PermissionsAnswer
 from handlers.http import Routes, anywhere, caller, json_response
 
 _AT = "providers/Microsoft.Authorization/permissions"
@@ -44,6 +45,7 @@ def _add(routes: Routes, bp: func.Blueprint, noun: str, path: str) -> None:
         at=anywhere,
         summary=f"What the caller may do with {'a' if path else 'the'} {noun.replace('_', ' ')}",
         name=f"list_{noun}_permissions",
+        answer=PermissionsAnswer,
     )
     async def list_permissions(req: Request) -> Response:
         # Of whatever may have that name: who may not read it does not learn whether it is there.

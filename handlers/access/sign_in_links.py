@@ -11,6 +11,7 @@ from domain.identities.sign_in_links import SignInLinks
 from domain.names import PROVIDER
 from domain.values import Value
 from handlers import wire
+from handlers.answers.access import SignInLinkAnswer
 from handlers.http import Routes, caller, json_response, paging
 
 PATH = "clients/{name}/signInLinks"
@@ -32,6 +33,7 @@ def blueprint(routes: Routes, links: SignInLinks) -> func.Blueprint:
         "told this once",
         body=SignInLinkBody,
         statuses=(201,),
+        answer=SignInLinkAnswer,
         may_lack_body=True,
     )
     async def create_sign_in_link(req: Request) -> Response:
@@ -49,6 +51,7 @@ def blueprint(routes: Routes, links: SignInLinks) -> func.Blueprint:
         action="clients/read",
         summary="List: links of a client, and the sessions that they became",
         lists=True,
+        answer=SignInLinkAnswer,
     )
     async def list_sign_in_links(req: Request) -> Response:
         paging(req)

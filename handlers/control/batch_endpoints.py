@@ -11,6 +11,7 @@ from domain.ground.resource import Wanted
 from domain.ports import Capabilities
 from handlers import wire
 from handlers.access import endpoint_keys
+from handlers.answers.batch import BatchDeploymentAnswer, BatchEndpointAnswer
 from handlers.control.online_endpoints import isolation, progress
 from handlers.control.tracked_resources import Collection, add
 from handlers.http import Routes, render_resource
@@ -46,6 +47,7 @@ def endpoints(routes: Routes, batch: BatchActivities) -> Collection[BatchEndpoin
         parameters=("endpoint",),
         actions="batchEndpoints",
         body=Wanted[BatchEndpointProperties],
+        answer=BatchEndpointAnswer,
         fields=ARM_FIELDS,
         get=batch.documents.endpoint,
         list=batch.documents.endpoints,
@@ -65,6 +67,7 @@ def deployments(routes: Routes, batch: BatchActivities) -> Collection[BatchDeplo
         parameters=("endpoint", "deployment"),
         actions="batchEndpoints/deployments",
         body=Wanted[BatchDeploymentProperties],
+        answer=BatchDeploymentAnswer,
         fields=ARM_FIELDS,
         get=batch.documents.deployment,
         list=batch.documents.deployments,

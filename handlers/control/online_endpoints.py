@@ -15,6 +15,7 @@ from domain.online.traffic.rollout import Rollout
 from domain.ports import Capabilities
 from handlers import log_asking, wire
 from handlers.access import endpoint_keys
+from handlers.answers.online import OnlineDeploymentAnswer, OnlineEndpointAnswer
 from handlers.auditing import Kept
 from handlers.control.tracked_resources import PROGRESS, Collection, add
 from handlers.http import Routes, json_response, render_resource
@@ -73,6 +74,7 @@ def endpoints(routes: Routes, online: OnlineActivities) -> Collection[OnlineEndp
         parameters=("endpoint",),
         actions="onlineEndpoints",
         body=Wanted[OnlineEndpointProperties],
+        answer=OnlineEndpointAnswer,
         fields=ARM_FIELDS,
         get=online.documents.endpoint,
         list=online.documents.endpoints,
@@ -92,6 +94,7 @@ def deployments(routes: Routes, online: OnlineActivities) -> Collection[OnlineDe
         parameters=("endpoint", "deployment"),
         actions="onlineEndpoints/deployments",
         body=Wanted[OnlineDeploymentProperties],
+        answer=OnlineDeploymentAnswer,
         fields=ARM_FIELDS,
         get=online.deployments.get,
         list=online.deployments.list,

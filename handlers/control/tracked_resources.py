@@ -11,6 +11,7 @@ from azurefunctions.extensions.http.fastapi import Request, Response
 
 from domain.errors import Detail
 from domain.ground.resource import Accepted, Conditions, Stored, TrackedResource, Wanted
+from domain.values import Value
 from handlers import wire
 from handlers.control.merging import merged, wanted_of
 from handlers.http import Routes, caller, conditions, json_response, paging
@@ -34,6 +35,7 @@ class Collection(Generic[R]):
     parameters: tuple[str, ...]
     actions: str
     body: type[Wanted[Any]]
+    answer: type[Value]
     fields: wire.ArmFields
     get: Callable[..., Awaitable[Stored[R]]]
     list: Callable[..., Awaitable[tuple[list[Stored[R]], str | None]]]
@@ -79,6 +81,7 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         action=f"{actions}/write",
         summary=f"Create or replace {title}",
         body=body,
+        answer=collection.answer,
         statuses=(200, 201),
     )
     async def put(req: Request) -> Response:
@@ -97,6 +100,7 @@ def _add_changes(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         action=f"{actions}/write",
         summary=f"Change {title} by JSON merge patch",
         body=body,
+        answer=collection.answer,
         statuses=(202,),
     )
     async def patch(req: Request) -> Response:
@@ -137,6 +141,7 @@ def _add_reading(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         name=f"get_{noun}",
         action=f"{actions}/read",
         summary=f"Read {title}",
+        answer=collection.answer,
     )
     async def get(req: Request) -> Response:
         stored = await collection.get(*collection.names(req))
@@ -150,6 +155,7 @@ def _add_reading(routes: Routes, blueprint: func.Blueprint, collection: Collecti
         action=f"{actions}/read",
         summary=f"List: {title}",
         lists=True,
+        answer=collection.answer,
     )
     async def list_(req: Request) -> Response:
         page = paging(req)

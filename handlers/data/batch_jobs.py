@@ -19,6 +19,7 @@ from domain.jobs.records.job_request import (
 )
 from domain.values import Value
 from handlers import wire
+from handlers.answers.batch import JobAnswer
 from handlers.auditing import began
 from handlers.data import job_queries
 from handlers.data.job_view import arm_spelling, render_job, status_url
@@ -70,7 +71,7 @@ def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
         found, continuation = await jobs.list(asked.top, asked.continuation, chosen)
         return routes.page(req, [render(view) for view in found], continuation)
 
-    @routes.arm(bp, "GET", "jobs/{job}", action="jobs/read", summary="Read a job")
+    @routes.arm(bp, "GET", "jobs/{job}", action="jobs/read", summary="Read a job", answer=JobAnswer)
     async def get_job(req: Request) -> Response:
         view = await jobs.get(req.path_params["job"])
         return json_response(render(view), headers={"ETag": view.etag})
@@ -82,6 +83,7 @@ def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
         action="jobs/read",
         summary="List jobs",
         lists=True,
+        answer=JobAnswer,
         query=job_queries.QUERY,
     )
     async def list_jobs(req: Request) -> Response:
@@ -105,6 +107,7 @@ def _add_reading(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
                 action="batchEndpoints/jobs/read",
                 summary=f"List the jobs of {of}" + (", where the SDK asks" if sdk else ""),
                 lists=True,
+                answer=JobAnswer,
                 query=job_queries.QUERY,
                 is_data_plane=bool(sdk),
             )(page)
@@ -132,6 +135,7 @@ def _add_actions(
         summary="Start a job over the files of an ended job that have no rows",
         body=RetryRequest,
         may_lack_body=True,
+        answer=JobAnswer,
         statuses=(200, 201),
     )
     async def retry_failed_files(req: Request) -> Response:
@@ -171,6 +175,7 @@ def _add_changing(routes: Routes, bp: func.Blueprint, jobs: BatchJobs) -> None:
         action="jobs/write",
         summary="Change what is said of a job, or archive it; jobs are made by invoking",
         body=PutJob,
+        answer=JobAnswer,
     )
     async def put_job(req: Request) -> Response:
         name = req.path_params["job"]

@@ -18,6 +18,7 @@ from domain.overview.overview_reading import Listed, Overview, OverviewReading
 from domain.overview.request_rates import MINUTES, RequestRates
 from domain.ports import Principal
 from handlers import wire
+from handlers.answers.overview import OverviewAnswer
 from handlers.control.online_endpoints import rollout_status
 from handlers.data.job_view import progress_of
 from handlers.http import Routes, anywhere, caller
@@ -36,6 +37,7 @@ def blueprint(routes: Routes, reading: OverviewReading) -> func.Blueprint:
         at=anywhere,
         summary="Endpoints with traffic, states, rates, failures and costs, and the jobs that have "
         "not ended: as much of them as the caller may read",
+        answer=OverviewAnswer,
         statuses=(200, 304),
     )
     async def get_overview(req: Request) -> Response:

@@ -1,6 +1,7 @@
 /** What whoever is signed in may do, as the host tells it of a resource. */
 
 import { effect, type Signal, signal } from "@preact/signals";
+import type { Permissions } from "./api";
 import { get } from "./host";
 import { standing } from "./session";
 
@@ -37,7 +38,7 @@ function told(at: string): Known["allowed"] {
 
 async function read(at: string, allowed: Known["allowed"]): Promise<void> {
   try {
-    const told = await get<{ allowedActions: string[] }>(`${at ? `${at}/` : ""}providers/Microsoft.Authorization/permissions`);
+    const told = await get<Permissions>(`${at ? `${at}/` : ""}providers/Microsoft.Authorization/permissions`);
     allowed.value = new Set(told.allowedActions.map((each) => each.replace(PREFIX, "")));
   } catch {
     allowed.value ??= "unknown";

@@ -28,6 +28,7 @@ from tests.kit.arm_client import ArmClient
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import RoleVerifier, admission
 from tests.kit.computes import AnyCapabilities
+from tests.kit.described_answers import described
 from tests.kit.stages import provisioning_stage
 from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.stages.provisioning_stage import ProvisioningStage
@@ -77,6 +78,7 @@ async def open_client() -> AsyncIterator[OpenClient]:
                 headers={"Authorization": f"Bearer {role}"} if role else {},
                 timeout=PATIENCE,
             )
+            client.event_hooks["response"] = [described]
             stack.push_async_callback(client.aclose)
             return client
 
@@ -94,6 +96,7 @@ class ControlPlane:
     def client(self, role: str | None = "owner") -> ArmClient:
         headers = {"Authorization": f"Bearer {role}"} if role else {}
         http = self.stage.host.client(BASE_URL, headers=headers)
+        http.event_hooks["response"] = [described]
         self.closing.push_async_callback(http.aclose)
         return ArmClient(http, self.routes.scope.id, self.stage.turn)
 

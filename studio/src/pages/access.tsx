@@ -8,12 +8,11 @@ import { May } from "../parts/may";
 import { type Column, Table } from "../parts/table";
 import { Stale } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf, Resource } from "../resources";
+import type { Client, SignInLink as Link } from "../api";
+import type { ListOf } from "../envelope";
 import { settings } from "../session";
 import { ChangeRole, Handed, Invite, type Made } from "./wizards/client";
 
-type Client = Resource<{ clientId?: string; role?: string }>;
-type Link = Resource<{ state: string; expiresAt: string; usedAt: string | null; usedFrom: string | null; endsAt: string | null }>;
 type Asked = { what: "invite" | "role" | "links" | "remove"; client: Client | null } | { what: "handed"; made: Made };
 
 const ROLE = "clients/write";

@@ -4,7 +4,7 @@ import { May } from "../parts/may";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf, Resource } from "../resources";
+import type { ListOf, Resource } from "../envelope";
 import { go, to } from "../router";
 import { word } from "../yaml";
 import { DeleteAsset, Document, Particulars, TOLD_BELOW } from "./particulars";

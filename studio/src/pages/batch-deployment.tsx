@@ -7,7 +7,7 @@ import { State } from "../parts/state";
 import { Tabs } from "../parts/tabs";
 import { Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
-import type { BatchDeployment } from "../resources";
+import type { BatchDeployment } from "../api";
 import { go, to } from "../router";
 import { word, type Yaml, yaml } from "../yaml";
 import { Document } from "./particulars";

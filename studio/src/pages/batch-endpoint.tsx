@@ -9,7 +9,8 @@ import { State } from "../parts/state";
 import { Table } from "../parts/table";
 import { Empty, Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
-import type { BatchDeployment, BatchEndpoint, Job, ListOf } from "../resources";
+import type { BatchDeployment, BatchEndpoint, Job } from "../api";
+import type { ListOf } from "../envelope";
 import { go, to } from "../router";
 import { word } from "../yaml";
 import { Version } from "./lineage";
@@ -84,7 +85,7 @@ export function BatchEndpointPage({ name }: { name: string }) {
               <dd>
                 {each.properties.outputAction}, {each.properties.outputFileName}
               </dd>
-              {each.properties.codeConfiguration && (
+              {each.properties.codeConfiguration?.codeId && (
                 <>
                   <dt>{t("Code")}</dt>
                   <dd>

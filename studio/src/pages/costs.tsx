@@ -9,7 +9,7 @@ import { May } from "../parts/may";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf, Resource } from "../resources";
+import type { ListOf, Resource } from "../envelope";
 import { ask, place, to } from "../router";
 import { word } from "../yaml";
 import { Prices } from "./prices";

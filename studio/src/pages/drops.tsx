@@ -6,7 +6,7 @@ import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf, Resource } from "../resources";
+import type { ListOf, Resource } from "../envelope";
 import { to } from "../router";
 import { word, type Yaml, yaml } from "../yaml";
 

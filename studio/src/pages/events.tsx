@@ -10,7 +10,7 @@ import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Stale } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf, Resource } from "../resources";
+import type { ListOf, Resource } from "../envelope";
 import { to } from "../router";
 import { May } from "../parts/may";
 import { EventMapping, type MappingProperties } from "./wizards/event-mapping";

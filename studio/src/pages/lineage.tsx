@@ -6,7 +6,7 @@ import { type Column, Table } from "../parts/table";
 import { Copied } from "../parts/copied";
 import { Stale } from "../parts/told";
 import { usePolled } from "../polled";
-import type { ListOf, Resource } from "../resources";
+import type { ListOf, Resource } from "../envelope";
 import { to } from "../router";
 
 interface Entry {

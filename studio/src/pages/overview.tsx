@@ -6,55 +6,12 @@ import { type Column, Table } from "../parts/table";
 import { Empty, Stale } from "../parts/told";
 import { Traffic } from "../parts/traffic";
 import { usePolled } from "../polled";
-import type { Progress } from "../resources";
+import type { Overview as Whole, OverviewProperties, SeenBatchEndpoint as Batch, SeenJob as Job, SeenOnlineEndpoint as Online } from "../api";
 import { to } from "../router";
 import { Bar } from "./jobs/columns";
 import { NewEndpoint } from "./wizards/endpoint";
 
-interface Rates {
-  requestsPerMinute: number;
-  failuresPerMinute: number;
-  latencyP95: number | null;
-}
-
-interface Common {
-  name: string;
-  provisioningState: string;
-  error: { message: string } | null;
-}
-
-interface Online extends Common, Rates {
-  authMode: string;
-  traffic: Record<string, number>;
-  mirrorTraffic: Record<string, number>;
-  rolloutStatus: { state: string; step: number; steps: number } | null;
-  deployments: readonly (Common & Rates & { instances: number })[];
-}
-
-interface Batch extends Common {
-  defaultDeployment: string | null;
-  deployments: readonly Common[];
-}
-
-interface Job {
-  name: string;
-  endpointName: string;
-  deploymentName: string;
-  status: string;
-  createdAt: string;
-  progress: Progress | null;
-}
-
-interface Seen {
-  properties: {
-    ratesOverMinutes: number;
-    onlineEndpoints: readonly Online[];
-    batchEndpoints: readonly Batch[];
-    jobs: readonly Job[];
-  };
-}
-
-const EMPTY: Seen["properties"] = { ratesOverMinutes: 0, onlineEndpoints: [], batchEndpoints: [], jobs: [] };
+const EMPTY: Pick<OverviewProperties, "ratesOverMinutes" | "onlineEndpoints" | "batchEndpoints" | "jobs"> = { ratesOverMinutes: 0, onlineEndpoints: [], batchEndpoints: [], jobs: [] };
 
 /** An endpoint's own state, or the worst of its deployments'. */
 function state(row: Online | Batch): string {
@@ -128,7 +85,7 @@ function instances(row: Online): number {
 
 /** All endpoints and what is under way, read at once and again by its ETag. */
 export function Overview() {
-  const seen = usePolled<Seen>("overview", 2);
+  const seen = usePolled<Whole>("overview", 2);
   const [making, setMaking] = useState<"online" | "batch" | null>(null);
   const found = seen.value.value?.properties;
   const { onlineEndpoints, batchEndpoints, jobs } = found ?? EMPTY;
@@ -186,7 +143,7 @@ export function Overview() {
 }
 
 /** The whole in a line of figures. */
-function Figures({ of }: { of: Seen["properties"] }) {
+function Figures({ of }: { of: typeof EMPTY }) {
   const sums = useMemo(() => {
     const online = of.onlineEndpoints;
     const waits = online.flatMap((each) => each.latencyP95 ?? []);

@@ -9,7 +9,7 @@ import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
 import { Told } from "../parts/told";
 import { usePolled } from "../polled";
-import type { Resource } from "../resources";
+import type { Resource } from "../envelope";
 import { go, to } from "../router";
 import { word } from "../yaml";
 import { Mapping, Subscription } from "./events";

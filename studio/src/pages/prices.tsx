@@ -4,7 +4,7 @@ import { t } from "../language";
 import { Ask } from "../parts/dialog";
 import { Input } from "../parts/form";
 import { Told } from "../parts/told";
-import type { Resource } from "../resources";
+import type { Resource } from "../envelope";
 
 interface Sheet {
   isSample: boolean;

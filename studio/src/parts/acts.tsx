@@ -1,28 +1,17 @@
 import { ago, t, time } from "../language";
-import type { ListOf } from "../resources";
+import type { Act, Said } from "../api";
+import type { ListOf } from "../envelope";
 import { type Column, Table } from "./table";
 import { Stale } from "./told";
 import { usePolled } from "../polled";
 
-export interface Act {
-  id?: string;
-  eventTimestamp: string;
-  caller?: string;
-  operationName?: { value: string } | string;
-  resourceId?: string;
-  status?: { value: string } | string;
-  subStatus?: { value: string } | string;
-  httpRequest?: { method?: string; clientIpAddress?: string };
-  properties?: { client?: string };
-}
-
 const COLUMNS: readonly Column<Act>[] = [
   { name: t("When"), by: (row) => row.eventTimestamp, show: (row) => <span title={time(row.eventTimestamp)}>{ago(row.eventTimestamp)}</span> },
-  { name: t("Who"), by: who, show: (row) => <span title={row.caller}>{who(row)}</span> },
+  { name: t("Who"), by: who, show: (row) => <span title={row.caller ?? ""}>{who(row)}</span> },
   { name: t("What"), by: what, show: what },
   { name: t("Where"), by: where, show: (row) => <span class="break">{where(row)}</span> },
   { name: t("Result"), by: (row) => word(row.status), show: (row) => `${word(row.status)} ${word(row.subStatus)}` },
-  { name: t("From"), by: (row) => row.httpRequest?.clientIpAddress, show: (row) => row.httpRequest?.clientIpAddress ?? "" },
+  { name: t("From"), by: (row) => row.httpRequest.clientIpAddress, show: (row) => row.httpRequest.clientIpAddress ?? "" },
 ];
 
 /** Who did what, newest first; of what is below `resource`, where one is named. */
@@ -45,7 +34,7 @@ export function Acts({ resource }: { resource?: string }) {
 }
 
 export function who(row: Act): string {
-  return row.properties?.client || row.caller || "";
+  return row.properties.client || row.caller || "";
 }
 
 /** Without what all of them begin with. */
@@ -57,6 +46,6 @@ export function where(row: Act): string {
   return row.resourceId?.split("/workspaces/")[1]?.split("/").slice(1).join("/") ?? row.resourceId ?? "";
 }
 
-function word(value: { value: string } | string | undefined): string {
-  return typeof value === "string" ? value : (value?.value ?? "");
+function word(said: Said): string {
+  return said.value;
 }

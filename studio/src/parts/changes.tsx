@@ -1,16 +1,6 @@
+import type { Change } from "../api";
 import { t } from "../language";
 import { money } from "./estimate";
-
-/** What a dry run answers of one resource. */
-export interface Change {
-  resourceId: string;
-  changeType: "Create" | "Modify" | "Delete";
-  delta: { path: string; before: unknown; after: unknown }[];
-  consequences?: {
-    effect: string;
-    costPerDay: { before: number | null; after: number | null; currency: string | null; isSample: boolean | null };
-  };
-}
 
 const WORDS: Readonly<Record<Change["changeType"], string>> = { Create: "is made", Modify: "is changed", Delete: "is deleted" };
 

@@ -1,8 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+import type { Change, WhatIf } from "../api";
 import { call, Refusal } from "../host";
 import { t } from "../language";
-import { type Change, Changes } from "./changes";
+import { Changes } from "./changes";
 import { Code } from "./copied";
 import { Faults, isAbout } from "./form";
 import { Told } from "./told";
@@ -56,7 +57,7 @@ export function Ask(props: Props) {
     setChanges(null);
     setStatus(t("Tried"));
     try {
-      const tried = await call<{ properties: { changes: Change[] } }>(asked.method, `${asked.path}?dryRun=true`, asked.body);
+      const tried = await call<WhatIf>(asked.method, `${asked.path}?dryRun=true`, asked.body);
       setChanges(tried.body.properties.changes);
     } catch (error) {
       setFault(error instanceof Error ? error : new Error(String(error)));

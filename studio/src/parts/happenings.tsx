@@ -2,8 +2,9 @@
 
 import { t, time } from "../language";
 import { usePolled } from "../polled";
-import type { ListOf } from "../resources";
-import { type Act, what, where, who } from "./acts";
+import type { ListOf } from "../envelope";
+import type { Act } from "../api";
+import { what, where, who } from "./acts";
 import type { Mark } from "./chart";
 
 /** Successful changes of a resource and of what is below it, since then, oldest first. */

@@ -1,15 +1,11 @@
 import { useState } from "preact/hooks";
+import type { Keys as KeyPair } from "../api";
 import { call, change } from "../host";
 import { t } from "../language";
 import { Copied } from "./copied";
 import { Ask } from "./dialog";
 import { May } from "./may";
 import { Told } from "./told";
-
-interface KeyPair {
-  primaryKey: string;
-  secondaryKey: string;
-}
 
 /** Of what is at `path`: shown when they are asked for, and made anew one at a time, by those who may at `at`. */
 export function Keys({ path, at = path, command }: { path: string; at?: string; command?(which: string): string }) {

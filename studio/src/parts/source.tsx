@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { list } from "../host";
 import { t } from "../language";
-import type { Resource } from "../resources";
+import type { Resource } from "../envelope";
 import { amount, type Chosen, chosen, register } from "../uploads";
 import { Written, type Yaml } from "../yaml";
 import { Choice, Input, type Option } from "./form";

@@ -1,7 +1,7 @@
 import { ago, lasted, number, t } from "../../language";
 import { State } from "../../parts/state";
 import type { Column } from "../../parts/table";
-import type { Job, Progress } from "../../resources";
+import type { Job, JobProgress } from "../../api";
 import { to } from "../../router";
 
 export const JOB_COLUMNS: readonly Column<Job>[] = [
@@ -21,7 +21,7 @@ export const JOB_COLUMNS: readonly Column<Job>[] = [
   { name: t("Took"), show: (row) => lasted(row.properties.startTime, row.properties.endTime) },
 ];
 
-export function Bar({ of }: { of: Progress | null }) {
+export function Bar({ of }: { of: JobProgress | null }) {
   if (!of?.totalMiniBatches) return <span class="quiet">–</span>;
   const done = of.succeededMiniBatches + of.failedMiniBatches;
   return (

@@ -6,8 +6,8 @@ import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Stale, Told } from "../../parts/told";
 import { usePolled } from "../../polled";
-import type { Job, JobProperties } from "../../resources";
-import { ENDED } from "../../resources";
+import type { Job, JobProperties } from "../../api";
+import { ENDED } from "./ended";
 import { go, to } from "../../router";
 import { JobLineage } from "../lineage";
 import { Bar } from "./columns";
@@ -61,7 +61,7 @@ export function JobPage({ name }: { name: string }) {
           <h2>{t("Inputs")}</h2>
           <dl>
             {Object.entries(properties.inputs).map(([input, told]) => (
-              <Entry key={input} name={input} value={told.uri ?? String(told.value ?? "")} />
+              <Entry key={input} name={input} value={told.uri} />
             ))}
           </dl>
         </section>

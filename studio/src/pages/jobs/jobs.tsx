@@ -2,7 +2,8 @@ import { t } from "../../language";
 import { Table } from "../../parts/table";
 import { Empty, Stale } from "../../parts/told";
 import { usePolled } from "../../polled";
-import type { Job, ListOf } from "../../resources";
+import type { Job } from "../../api";
+import type { ListOf } from "../../envelope";
 import { ask, place } from "../../router";
 import { JOB_COLUMNS } from "./columns";
 

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { number, t } from "../../language";
 import { Told } from "../../parts/told";
-import type { Job } from "../../resources";
+import type { Job } from "../../api";
 import { download, first, signed } from "./stored";
 
 const FIRST = 16 * 1024;

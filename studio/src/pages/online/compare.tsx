@@ -1,6 +1,6 @@
 import { t } from "../../language";
+import type { OnlineDeployment } from "../../api";
 import { Differences } from "../../parts/differences";
-import type { OnlineDeployment } from "../../resources";
 import { ask, place } from "../../router";
 
 const OF_THE_HOST = new Set(["provisioningState", "error", "isolation", "scaleStatus", "properties"]);

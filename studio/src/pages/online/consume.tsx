@@ -1,6 +1,6 @@
 import { t } from "../../language";
 import { Code } from "../../parts/copied";
-import type { OnlineEndpoint } from "../../resources";
+import type { OnlineEndpoint } from "../../api";
 
 /** How a program calls it. */
 export function Consume({ endpoint }: { endpoint: OnlineEndpoint }) {

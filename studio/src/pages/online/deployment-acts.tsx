@@ -3,7 +3,7 @@ import { change } from "../../host";
 import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Input, whole } from "../../parts/form";
-import type { OnlineDeployment } from "../../resources";
+import type { OnlineDeployment } from "../../api";
 import { word, yaml } from "../../yaml";
 
 function place(endpoint: string, name: string): string {

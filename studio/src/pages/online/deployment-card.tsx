@@ -3,7 +3,7 @@ import { t } from "../../language";
 import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Told } from "../../parts/told";
-import type { OnlineDeployment } from "../../resources";
+import type { OnlineDeployment } from "../../api";
 import { to } from "../../router";
 import { DeleteDeployment, ScaleDeployment } from "./deployment-acts";
 
@@ -73,7 +73,7 @@ export function Parts({ of }: { of: OnlineDeployment }) {
           <dd class="break">{asset("models", model)}</dd>
         </>
       )}
-      {codeConfiguration && (
+      {codeConfiguration?.codeId && (
         <>
           <dt>{t("Code")}</dt>
           <dd class="break">

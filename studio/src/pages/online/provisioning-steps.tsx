@@ -2,7 +2,7 @@
 
 import { t } from "../../language";
 import type { Step } from "../../parts/steps";
-import type { OnlineDeploymentProperties } from "../../resources";
+import type { OnlineDeploymentProperties } from "../../api";
 
 const NAMES = ["Build the environment", "Fetch model and code", "Start instances", "Probes answer"] as const;
 

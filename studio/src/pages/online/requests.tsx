@@ -2,7 +2,7 @@ import { number, t, time } from "../../language";
 import { type Column, Table } from "../../parts/table";
 import { Empty, Stale } from "../../parts/told";
 import { usePolled } from "../../polled";
-import type { ListOf } from "../../resources";
+import type { ListOf } from "../../envelope";
 import { ask, place, to } from "../../router";
 
 /** A request, with the columns of Azure Monitor's AmlOnlineEndpointTrafficLog. */

@@ -2,7 +2,7 @@ import { ago, number, t, time } from "../../language";
 import { State } from "../../parts/state";
 import { type Step, Steps } from "../../parts/steps";
 import { Traffic } from "../../parts/traffic";
-import type { Observed, RolloutPlan, RolloutStatus } from "../../resources";
+import type { Observed, RolloutPlan, RolloutStatus } from "../../api";
 import { secondsOf } from "../wizards/durations";
 
 const WORDS: Readonly<Record<string, string>> = {

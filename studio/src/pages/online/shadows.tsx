@@ -1,34 +1,10 @@
 import { number, t } from "../../language";
 import { usePolled } from "../../polled";
-import type { ListOf } from "../../resources";
-
-interface Latency {
-  mean: number;
-  p50: number;
-  p95: number;
-  p99: number;
-}
-
-interface Side {
-  deployment: string;
-  errors: number;
-  errorRate: number;
-  latencyMs: Latency | null;
-}
-
-interface Report {
-  live: Side;
-  mirror: Side;
-  mirrored: number;
-  compared: number;
-  agreed: number;
-  agreement: number | null;
-  lost: Record<string, number>;
-}
+import type { ShadowReport as Report, ShadowReports } from "../../api";
 
 /** How the mirror's answers compare with those that callers got. */
 export function Shadows({ path, mirrored }: { path: string; mirrored: boolean }) {
-  const seen = usePolled<ListOf<Report>>(`${path}/shadowReports`, mirrored ? 5 : 30);
+  const seen = usePolled<ShadowReports>(`${path}/shadowReports`, mirrored ? 5 : 30);
   const reports = seen.value.value?.value ?? [];
   if (!reports.length) {
     return mirrored ? <p class="quiet">{t("Copies of requests go to the mirror; none has been compared yet.")}</p> : null;

@@ -4,7 +4,7 @@ import { bytes, number, t } from "../../language";
 import { State } from "../../parts/state";
 import { Told } from "../../parts/told";
 import { exampleOf, isDrawable, plain, type Schema, SchemaForm } from "../../parts/schema-form";
-import type { OnlineEndpoint } from "../../resources";
+import type { OnlineEndpoint } from "../../api";
 import { Examples } from "./examples";
 
 interface Tried {

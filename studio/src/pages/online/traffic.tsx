@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { change } from "../../host";
 import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
-import type { OnlineEndpoint } from "../../resources";
+import type { OnlineEndpoint } from "../../api";
 import { yaml } from "../../yaml";
 
 interface Props {

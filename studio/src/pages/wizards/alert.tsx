@@ -4,7 +4,7 @@ import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Choice, Input, useForm, whole } from "../../parts/form";
 import { usePolled } from "../../polled";
-import type { ListOf, Resource } from "../../resources";
+import type { ListOf, Resource } from "../../envelope";
 import { word } from "../../yaml";
 import type { Alert } from "../alerts";
 

@@ -4,7 +4,7 @@ import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Check, Choice, Group, Input, NAME_PATTERN, useForm, variables, whole } from "../../parts/form";
 import { NONE, PickSource, resolved, said } from "../../parts/source";
-import type { Resource } from "../../resources";
+import type { Resource } from "../../envelope";
 import { word, type Yaml, yaml } from "../../yaml";
 import { durationOf } from "./durations";
 

@@ -2,7 +2,7 @@ import { call } from "../../host";
 import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Check, Choice, Group, Input, useForm } from "../../parts/form";
-import type { Resource } from "../../resources";
+import type { Resource } from "../../envelope";
 import { word, type Yaml, yaml } from "../../yaml";
 import { useBatchEndpoints } from "./schedule";
 

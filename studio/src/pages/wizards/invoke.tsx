@@ -3,7 +3,7 @@ import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Choice, Group, Input, useForm, variables, whole } from "../../parts/form";
 import { NONE, PickSource, reference, resolved, type Source } from "../../parts/source";
-import type { BatchDeployment, Job } from "../../resources";
+import type { BatchDeployment, Job } from "../../api";
 import { go, to } from "../../router";
 import { word } from "../../yaml";
 import { durationOf } from "./durations";

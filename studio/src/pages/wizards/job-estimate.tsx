@@ -1,7 +1,8 @@
 import { lasted, number, t } from "../../language";
 import { money } from "../../parts/estimate";
 import { usePolled } from "../../polled";
-import type { Job, ListOf, Resource } from "../../resources";
+import type { Job } from "../../api";
+import type { ListOf, Resource } from "../../envelope";
 
 interface Priced {
   properties: { currency: string; perHour: number | null; prices: { isSample: boolean } };

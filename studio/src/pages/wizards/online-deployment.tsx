@@ -5,7 +5,7 @@ import { Ask } from "../../parts/dialog";
 import { CostEstimate } from "../../parts/estimate";
 import { Choice, Group, Input, NAME_PATTERN, type Option, useForm, variables, whole } from "../../parts/form";
 import { NONE, PickSource, registered, resolved, said, type Source } from "../../parts/source";
-import type { OnlineDeployment, OnlineEndpoint, Probe } from "../../resources";
+import type { OnlineDeployment, OnlineEndpoint, ProbeSettings } from "../../api";
 import { word, type Yaml, yaml } from "../../yaml";
 import { balanced } from "../online/traffic";
 import { durationOf, secondsOf } from "./durations";
@@ -44,7 +44,7 @@ const PROBE_LABELS: Readonly<Record<keyof ProbeForm, string>> = {
 
 function initial(of: OnlineDeployment | null, first: boolean): Form {
   const had = of?.properties;
-  const probe = (found: Probe | null | undefined): ProbeForm =>
+  const probe = (found: ProbeSettings | null | undefined): ProbeForm =>
     found
       ? {
           initialDelay: secondsOf(found.initialDelay),
@@ -57,7 +57,7 @@ function initial(of: OnlineDeployment | null, first: boolean): Form {
     name: of?.name ?? "",
     model: had?.model ? registered(had.model) : NONE,
     modelType: "custom_model",
-    code: had?.codeConfiguration ? registered(had.codeConfiguration.codeId) : NONE,
+    code: had?.codeConfiguration?.codeId ? registered(had.codeConfiguration.codeId) : NONE,
     script: had?.codeConfiguration?.scoringScript ?? "score.py",
     environment: had?.environmentId ? registered(had.environmentId) : NONE,
     type: had?.instanceType ?? "Standard_DS1_v2",
@@ -268,7 +268,7 @@ export function DeployOnline({ endpoint, deployments, changes = null, onClose, o
               key={part}
               label={t(PROBE_LABELS[part])}
               value={form[which][part]}
-              target={`properties.${which}Probe.${part}`}
+              target={`properties.${which}ProbeSettings.${part}`}
               onChange={(value) => set({ [which]: { ...form[which], [part]: value } })}
             />
           ))}

@@ -2,7 +2,7 @@ import { change } from "../../host";
 import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Choice, Input, useForm } from "../../parts/form";
-import type { OnlineEndpoint } from "../../resources";
+import type { OnlineEndpoint } from "../../api";
 import { word, yaml } from "../../yaml";
 import { balanced } from "../online/traffic";
 

@@ -4,7 +4,7 @@ import { t } from "../../language";
 import { Ask } from "../../parts/dialog";
 import { Check, Choice, Input, useForm } from "../../parts/form";
 import { NONE, PickSource, reference, type Source } from "../../parts/source";
-import type { BatchEndpoint } from "../../resources";
+import type { BatchEndpoint } from "../../api";
 import { word, type Yaml, yaml } from "../../yaml";
 
 const TIMES: readonly (readonly [string, string])[] = [
