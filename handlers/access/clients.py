@@ -40,6 +40,7 @@ ARM_FIELDS: wire.ArmFields = {
 def blueprint(routes: Routes, clients: Clients) -> func.Blueprint:
     bp = func.Blueprint()
     _add_changes(routes, bp, clients)
+    _add_secrets(routes, bp, clients)
     _add_reading(routes, bp, clients)
     return bp
 
@@ -95,6 +96,8 @@ def _add_changes(routes: Routes, bp: func.Blueprint, clients: Clients) -> None:
         gone = await clients.remove(name, _check(name, conditions(req)))
         return Response(status_code=200 if gone else 204)
 
+
+def _add_secrets(routes: Routes, bp: func.Blueprint, clients: Clients) -> None:
     @routes.arm(
         bp,
         "POST",

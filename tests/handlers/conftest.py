@@ -24,11 +24,11 @@ from handlers.what_if import Trying
 from infra.embedded.host.functions import index
 from infra.embedded.host.http_app import HttpApp
 from infra.web.client_address import TrustedProxies
+from tests.handlers.described_answers import described
 from tests.kit.arm_client import ArmClient
 from tests.kit.clocks import HeldClock
 from tests.kit.composed import RoleVerifier, admission
 from tests.kit.computes import AnyCapabilities
-from tests.kit.described_answers import described
 from tests.kit.stages import provisioning_stage
 from tests.kit.stages.isolation import NO_SCRIPTS
 from tests.kit.stages.provisioning_stage import ProvisioningStage
