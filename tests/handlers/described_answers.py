@@ -17,6 +17,7 @@ from tests.kit.composed import adapters, composed
 from tests.kit.computes import ToldCompute
 from tests.kit.scorers import ScriptedScorer
 from tests.kit.stages.isolation import NO_SCRIPTS
+from tests.kit.waiting import PATIENCE
 from tests.simulation.stores.memory_resource_store import MemoryResourceStore
 
 _METHODS = ("get", "put", "post", "patch", "delete")
@@ -96,7 +97,9 @@ async def _document() -> Described:
             log_requests=False,
         )
         transport = httpx.ASGITransport(asgi)
-        async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://host", timeout=PATIENCE
+        ) as client:
             _kept.append(Described((await client.get("/openapi.json")).json()))
     return _kept[0]
 
