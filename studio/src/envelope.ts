@@ -5,6 +5,8 @@ import type { SystemData } from "./api";
 export interface Resource<P> {
   id: string;
   name: string;
+  location?: string;
+  kind?: string | null;
   tags?: Record<string, string>;
   properties: P;
   systemData?: SystemData;
