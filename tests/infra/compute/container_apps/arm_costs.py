@@ -85,7 +85,7 @@ async def very_many(count: int) -> tuple[Row, Row, int]:
                 apps.pass_by(COMING)
             seconds = apps.clock.at - begun
             seen = Row(
-                f"{count:,} that come at once, seen within {seconds:.0f} s",
+                f"{count:,} instances that come at once, seen within {seconds:.0f} s",
                 apps.manager.calls - before,
             )
             rest = Row(f"an hour at rest, {count:,} instances", await at_rest(apps))
