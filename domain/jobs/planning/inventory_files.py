@@ -5,6 +5,7 @@ against the file where that is read: one that has changed since fails by itself.
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,8 @@ _LEFT_OUT: Final = (
 )
 """Columns with the values of what is there; other rows are of versions and of what was deleted."""
 _LONGEST: Final = 16 * 2**20
+_NO_PATH: Final = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\x00-\x1f\x7f]")
+"""A segment that is empty or leads elsewhere, or a control character."""
 
 
 class InventoryUnreadable(Invalid):
@@ -122,6 +125,8 @@ def _files(
             path = path[len(whose) :]
         if not path.startswith(root) or path.endswith("/"):
             continue
+        if _NO_PATH.search(path):
+            raise InventoryUnreadable(f"'{name}' lists {path[:200]!r}, which no file is called.")
         if not etag or not size.isdecimal():
             raise InventoryUnreadable(f"'{name}' says no ETag or no size of {path[:200]!r}.")
         found.append((path, etag if etag.endswith('"') else f'"{etag}"', int(size)))

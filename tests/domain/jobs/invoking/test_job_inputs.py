@@ -123,6 +123,8 @@ async def test_an_inventory_lists_a_folders_files_in_its_own_order(tmp_path: Pat
         ("name,etag\n", "lacks the columns content-length"),
         ("name,etag,content-length\ndata/a.csv,0x1\n", "too few columns"),
         ("name,etag,content-length\ndata/a.csv,,2\n", "no ETag or no size"),
+        ("name,etag,content-length\ndata/../secret,0x1,2\n", "no file is called"),
+        ("name,etag,content-length\ndata//a.csv,0x1,2\n", "no file is called"),
         ("name,etag,content-length\n", "There are no files"),
         (None, "There is no inventory"),
     ],
