@@ -90,7 +90,7 @@ class MiniBatchWorker:
     def _prepare(self, request: Request) -> None:
         """Begin to fetch what a unit that may come next will read first."""
         try:
-            unit = units.parse(request.body)
+            unit = units.seen(units.parse(request.body))
         except units.BadUnit as error:
             _refuse(request, 400, str(error))
             return
@@ -117,7 +117,7 @@ class MiniBatchWorker:
             _refuse(request, 503, "This worker takes no units now.")
             return
         try:
-            unit = units.parse(request.body)
+            unit = units.seen(units.parse(request.body))
         except units.BadUnit as error:
             request.failed = True
             _refuse(request, 400, str(error))

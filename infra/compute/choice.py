@@ -1,5 +1,6 @@
 """Which compute models run on."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from infra.compute.gateway import Gateway
 from infra.compute.identity_lending import IdentityLending
 from infra.compute.node_lending import NodeLending
 from infra.compute.package_sources import PackageSources
+from infra.compute.shelves import NO_SHELVES, Shelves, shares_files
 from infra.compute.succession import Succession
 from infra.settings.adapters import ComputeSettings, Host, TelemetrySettings
 from infra.settings.container_apps import ContainerAppsSettings
@@ -67,6 +69,8 @@ class Compute:
     """How whatever runs models reaches its machine, where it is in a network of its own."""
     networks: Callable[[], Awaitable[Sequence[Gateway]]] = no_networks
     """Those that models run in, where they are their own and there already."""
+    shelves: Shelves = NO_SHELVES
+    """Where files of this machine are lent to whatever runs models."""
     script_users: Callable[[], range] = lambda: range(0)
     """The users of this machine that scripts run as, once it has started, and nobody else."""
 
@@ -192,12 +196,14 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
     chosen = chosen_images(engine, _registry(settings), _making(settings, beside))
     closed, must = settings.egress == "closed", settings.isolation == "required"
     guard = MetadataGuard(engine, chosen.builds, chosen.base, required=must)
+    shelves = _shelves(settings, beside)
     fleet = DockerFleet(
         engine,
         chosen.images,
         Networks(engine, guard, closed=closed),
         Installation(beside.store).id,
         mounts=settings.mounts,
+        shelves=shelves,
         room=EngineRoom(_limits(settings)),
         now=time.monotonic,
     )
@@ -209,6 +215,7 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
 
     async def start() -> None:
         tell(apart(), settings.isolation)
+        await asyncio.to_thread(shelves.sweep)
         await remote.start()
         if chosen.upkeep is not None:
             chosen.upkeep.start()
@@ -228,7 +235,14 @@ def _docker(settings: ComputeSettings, beside: Beside) -> Compute:
         close=close,
         gateway=fleet.gateway,
         networks=fleet.networks,
+        shelves=shelves,
     )
+
+
+def _shelves(settings: ComputeSettings, beside: Beside) -> Shelves:
+    if beside.blob_files is None or not shares_files(settings.engine):
+        return NO_SHELVES
+    return Shelves(beside.data_dir.absolute() / "compute" / "lent")
 
 
 def _container_apps(

@@ -159,7 +159,7 @@ class EmbeddedServices:
         told, tls = self.settings.compute.blobs_address, self.folder.tls / "nodes"
         door = NodesDoor(blobs, gateway, told, tls, self.settings.door)
         self.stores.lend_at(door.url)
-        lending.by = HostLending(door, blobs)
+        lending.by = HostLending(door, blobs, self.compute.shelves)
         return door
 
     @cached_property

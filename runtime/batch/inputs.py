@@ -27,13 +27,14 @@ class Piece(NamedTuple):
 class Input(NamedTuple):
     """`name` is how outputs show it. `piece`: of the file, no more than that. `etag`: of the
     content that is meant; empty for whatever is there. `content`: what it is, where it came with
-    its unit."""
+    its unit. `lent`: a `file:` URL at which it may be seen, too, as `seen` finds out."""
 
     name: str
     url: str
     piece: Piece | None = None
     etag: str = ""
     content: bytes | None = None
+    lent: str = ""
 
     @property
     def first_row(self) -> int:
@@ -60,7 +61,18 @@ def parse(value: dict[str, Any]) -> Input:
     told = value.get("content")
     content = None if told is None else base64.b64decode(told, validate=True)
     etag = str(value.get("etag") or "")
-    return Input(str(value["name"]), str(value["url"]), piece, etag, content)
+    lent = str(value.get("lent") or "")
+    return Input(str(value["name"]), str(value["url"]), piece, etag, content, lent)
+
+
+def seen(source: Input) -> Input:
+    """By its file, if that is to be seen on this machine, and is what is meant; else as it was."""
+    path = local_path(source.lent) if source.etag and source.content is None else None
+    try:
+        is_it = path is not None and _is_meant(source, path)
+    except OSError:
+        is_it = False
+    return source._replace(url=source.lent) if is_it else source
 
 
 def check(inputs: list[Input]) -> None:
@@ -71,13 +83,19 @@ def check(inputs: list[Input]) -> None:
         if path is None:
             continue
         try:
-            found = os.stat(path, follow_symlinks=False)
+            is_it = _is_meant(each, path)
         except OSError:
             raise InputChanged(each.name, "removed") from None
-        # As the store on this machine makes it; what may follow counts changes of metadata.
-        content = f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}'
-        if not each.etag.startswith((content + '"', content + "-")):
+        if not is_it:
             raise InputChanged(each.name, "changed")
+
+
+def _is_meant(source: Input, path: str) -> bool:
+    """Raises OSError."""
+    found = os.stat(path, follow_symlinks=False)
+    # As the store on this machine makes it; what may follow counts changes of metadata.
+    content = f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}'
+    return source.etag.startswith((content + '"', content + "-"))
 
 
 @contextmanager

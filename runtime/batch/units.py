@@ -71,6 +71,16 @@ def parse(body: bytes) -> Unit:
         raise BadUnit(f"The body is not a unit: {describe(error)}") from None
 
 
+def seen(unit: Unit) -> Unit:
+    """With the inputs by their files that are to be seen on this machine."""
+    return unit._replace(
+        mini_batches=[
+            each._replace(inputs=[inputs.seen(one) for one in each.inputs])
+            for each in unit.mini_batches
+        ]
+    )
+
+
 def read(value: Any) -> Unit:
     """Raises BadUnit."""
     try:

@@ -145,7 +145,7 @@ async def _docker(folder: Path) -> AsyncIterator[Place]:
     blob_door = BlobDoor(blobs.files, blobs.signed_urls, NoBearers(), AmpleRoom())
     door = NodesDoor(blob_door, compute.gateway, None, folder / "tls", DoorSettings())
     blobs.lend_at(door.url)
-    lending.by = HostLending(door, blob_door)
+    lending.by = HostLending(door, blob_door, compute.shelves)
     place = Place(
         blobs,
         compute.capabilities,

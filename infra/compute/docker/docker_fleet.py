@@ -32,6 +32,7 @@ from infra.compute.docker.removal.refusals import Refusals
 from infra.compute.gateway import Gateway
 from infra.compute.ground.failure import StartFailure
 from infra.compute.remote.fleet import Fleet, Node, NodeGroup, Progress
+from infra.compute.shelves import Shelves
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +51,10 @@ class _Preparation:
 
 class DockerFleet(Fleet):
     """`installation` says which one this is; nodes of another on the same engine are not seen.
-    Every container has `mounts`, each `/folder/there:/folder/seen[:ro]`; those that there is no
-    `room` for are not made. What the engine will not remove, and does not run any more, is no node,
-    and nobody waits for it: it is asked for again, by `now`, in seconds."""
+    Every container has `mounts`, each `/folder/there:/folder/seen[:ro]`, and one of workers its
+    group's of `shelves`; those that there is no `room` for are not made. What the engine will not
+    remove, and does not run any more, is no node, and nobody waits for it: it is asked for again,
+    by `now`, in seconds."""
 
     def __init__(
         self,
@@ -62,10 +64,12 @@ class DockerFleet(Fleet):
         installation: Callable[[], Awaitable[str]],
         *,
         mounts: Sequence[str],
+        shelves: Shelves,
         room: EngineRoom,
         now: Callable[[], float],
     ) -> None:
         self._mounts = mounts
+        self._shelves = shelves
         self._room = room
         self._engine = engine
         self._images = images
@@ -181,11 +185,13 @@ class DockerFleet(Fleet):
         if containers:
             if not self._departures.have_gone(group, containers, linger=linger, grace=grace):
                 return False
+            await asyncio.to_thread(self._shelves.clear, group)
             self._room.forget(group)
             await self._leave_network(group)
             return True
         if not await self._departures.clear(await self._mine(), group):
             return self._departures.is_given_up(group)
+        await asyncio.to_thread(self._shelves.clear, group)
         await self._clear(group, preparation)
         self._preparations.pop(group, None)
         self._room.forget(group)
@@ -295,7 +301,10 @@ class DockerFleet(Fleet):
 
     async def _around(self, labels: Labels, group: NodeGroup) -> Surroundings:
         network = await self._networks.ensure(labels, closed=group.program.closed)
-        return Surroundings(await self._has(), network, self._mounts)
+        mounts = [*self._mounts]
+        if group.spec.get("mode") == "work":
+            mounts += await asyncio.to_thread(self._shelves.mounts, group.name)
+        return Surroundings(await self._has(), network, mounts)
 
     async def _containers(self, group: str | None = None) -> list[Container]:
         return await self._nodes.of(await self._mine(), group)

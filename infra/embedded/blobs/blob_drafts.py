@@ -23,6 +23,12 @@ def etag_of(found: os.stat_result) -> str:
     return f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}"'
 
 
+def is_content_of(etag: str, found: os.stat_result) -> bool:
+    """Whether the ETag names that content; what may follow in it counts changes of metadata."""
+    content = etag_of(found)[:-1]
+    return etag.startswith((content + '"', content + "-"))
+
+
 class Draft:
     """A file that is being written under a name that nobody looks for. It is made by the
     first write or by `finish`, and whoever made the draft discards it at the end: one who

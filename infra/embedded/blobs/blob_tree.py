@@ -86,6 +86,27 @@ class BlobTree:
                 for _ in names:
                     yield None
 
+    def links(
+        self, blobs: Sequence[Sequence[str]], places: Sequence[str]
+    ) -> Generator[os.stat_result | None, None, None]:
+        """Give each blob another name, its place, and any user who sees it there the right to read
+        it. What the file shows; None, and no name, for one that cannot have it."""
+        numbered = iter(places)
+        for way, some in itertools.groupby(blobs, lambda segments: segments[:-1]):
+            names = [segments[-1] for segments in some]
+            try:
+                with self.folder(way) as parent:
+                    while names:
+                        linked = _linked(parent, names[0], next(numbered))
+                        del names[0]
+                        yield linked
+            except OSError as error:
+                if error.errno not in _NOT_THERE:
+                    raise
+                for _ in names:
+                    next(numbered)
+                    yield None
+
     def look(self, segments: Sequence[str]) -> os.stat_result | None:
         """What the blob's file shows; None if there is none."""
         return self.looks([segments])[0]
@@ -183,6 +204,20 @@ def _opened(parent: int, name: str) -> tuple[int, os.stat_result] | None:
         os.close(descriptor)
         return None
     return descriptor, found
+
+
+def _linked(parent: int, name: str, place: str) -> os.stat_result | None:
+    try:
+        os.link(name, place, src_dir_fd=parent, follow_symlinks=False)
+        found = os.lstat(place)
+        if stat.S_ISREG(found.st_mode):
+            if found.st_mode & 0o044 != 0o044:
+                os.chmod(place, stat.S_IMODE(found.st_mode) | 0o044)
+            return found
+        os.unlink(place)
+    except OSError:  # on another disk, or gone: it is had by its URL, or said of it what there is
+        pass
+    return None
 
 
 def _enter(parent: int, segment: str, *, make: bool) -> int:

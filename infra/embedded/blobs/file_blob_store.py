@@ -125,7 +125,7 @@ class FileBlobStore(BlobStore):
             return [self.files.uri(*blob) for blob in blobs]
         for blob in blobs:
             _check(*blob)
-        return [urls.sign(*blob, _READ, _LOAN) for blob in blobs]
+        return urls.sign_each(blobs, _READ, _LOAN)
 
     async def lend_block(self, container: str, name: str, block_id: str) -> str:
         urls = await self._lending()

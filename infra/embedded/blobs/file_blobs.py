@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from domain import errors
 from domain.ground.grouping import Grouped
+from infra.embedded.blobs.blob_drafts import is_content_of
 from infra.embedded.blobs.blob_files import BlobFiles, not_found, too_large
 from infra.embedded.blobs.blob_pages import Entry
 from infra.embedded.blobs.opened_blob import OpenedBlob
@@ -145,6 +147,27 @@ class FileBlobs:
         is_whole = not opened.left and len(piece) <= largest
         opened.close()
         return piece if is_whole else too_large(largest)
+
+    async def links(
+        self, blobs: Sequence[tuple[str, str, str]], folder: Path
+    ) -> Sequence[str | None]:
+        """Another name for each blob, by container, name and ETag, where others may read it: its
+        path below a folder that is made for them. None for one that could not be given it."""
+        return await self._disk.run(self._links, blobs, folder)
+
+    def _links(self, blobs: Sequence[tuple[str, str, str]], folder: Path) -> Sequence[str | None]:
+        names = _apart([name.rpartition("/")[2] for _, name, _ in blobs])
+        for each in (folder, *(folder / number for number in {n.partition("/")[0] for n in names})):
+            each.mkdir(exist_ok=True)
+            each.chmod(0o755)
+        meant = [segments_of(container, name) for container, name, _ in blobs]
+        with contextlib.closing(
+            self._files.tree.links(meant, [f"{folder}/{each}" for each in names])
+        ) as linked:
+            return [
+                name if found is not None and is_content_of(etag, found) else None
+                for name, found, (_, _, etag) in zip(names, linked, blobs, strict=True)
+            ]
 
     async def read(
         self, container: str, name: str, etag: str | None, offset: int, length: int | None
@@ -367,6 +390,16 @@ def _known(etag: str | None) -> str:
 def segments_of(container: str, name: str) -> Sequence[str]:
     """Container and segments of the name. Raises Invalid."""
     return [blob_names.check_container(container), *blob_names.segments(name)]
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """In folders by number: those that have one name are in different ones."""
+    seen: Counter[str] = Counter()
+    places = []
+    for name in names:
+        places.append(f"{seen[name]}/{name}")
+        seen[name] += 1
+    return places
 
 
 def _empty_block() -> errors.Invalid:

@@ -11,7 +11,7 @@ import functools
 import hmac
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from domain import errors
@@ -73,17 +73,38 @@ class SignedUrls:
         permissions: frozenset[Permission],
         expires_in: timedelta,
     ) -> str:
+        return self._signed([(container, name)], permissions, expires_in)[0]
+
+    def sign_each(
+        self,
+        blobs: Sequence[tuple[str, str]],
+        permissions: frozenset[Permission],
+        expires_in: timedelta,
+    ) -> list[str]:
+        """Each by itself, with one id: they are taken back together."""
+        return self._signed(blobs, permissions, expires_in) if blobs else []
+
+    def _signed(
+        self,
+        blobs: Sequence[tuple[str, str | None]],
+        permissions: frozenset[Permission],
+        expires_in: timedelta,
+    ) -> list[str]:
+        """All blobs, or all containers."""
         seconds = math.ceil((self._now() + expires_in).timestamp())
         query = {
             "sv": _VERSION,
-            "sr": "c" if name is None else "b",
+            "sr": "c" if blobs[0][1] is None else "b",
             "sp": "".join(permission for permission in _ORDER if permission in permissions),
             "se": _written(seconds),
             "si": secrets.token_urlsafe(12),
         }
-        query["sig"] = self._signature(container, name, query)
         pairs = "&".join(f"{field}={_quoted(value)}" for field, value in query.items())
-        return f"{self.url(container, name)}?{pairs}"
+        meant = _meant(query)
+        return [
+            f"{self.url(*blob)}?{pairs}&sig={_quoted(self._signature(*blob, meant))}"
+            for blob in blobs
+        ]
 
     def verify(
         self,
@@ -98,7 +119,7 @@ class SignedUrls:
         writes may still do so when it is done is for `revocations` to say then."""
         signed_name = None if query.get("sr") == "c" else name
         given = query.get("sig", "").encode("utf-8", "surrogatepass")
-        wanted = self._signature(container, signed_name, query).encode()
+        wanted = self._signature(container, signed_name, _meant(query)).encode()
         if not hmac.compare_digest(given, wanted):
             raise errors.Forbidden(
                 "The URL's signature is missing or does not fit it.", code="InvalidSignature"
@@ -115,13 +136,18 @@ class SignedUrls:
         if permission in CHANGES:
             self.revocations.check_open(container)
 
-    def _signature(self, container: str, name: str | None, query: Mapping[str, str]) -> str:
-        parts = [query.get(field, "") for field in ("sv", "sr", "sp", "se")]
-        parts += [f"i{query['si']}"] if query.get("si") else []
+    def _signature(self, container: str, name: str | None, meant: str) -> str:
         # A name has no line feed, and its absence shows, so no two meanings share a text.
-        message = "\n".join([*parts, container, "c" if name is None else f"b{name}"])
+        message = f"{meant}\n{container}\n{'c' if name is None else f'b{name}'}"
         digest = hmac.digest(self._key(), message.encode("utf-8", "surrogatepass"), "sha256")
         return base64.b64encode(digest).decode("ascii")
+
+
+def _meant(query: Mapping[str, str]) -> str:
+    """What a signature says of any blob, as a text."""
+    parts = [query.get(field, "") for field in ("sv", "sr", "sp", "se")]
+    parts += [f"i{query['si']}"] if query.get("si") else []
+    return "\n".join(parts)
 
 
 @functools.lru_cache(64)

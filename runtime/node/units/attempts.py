@@ -76,7 +76,9 @@ class Attempt:
         """Whether its first inputs are to be fetched."""
         first = self.unit["mini_batches"][0]["inputs"]
         return any(
-            not str(each["url"]).startswith("file:") and each.get("content") is None
+            not str(each["url"]).startswith("file:")
+            and each.get("content") is None
+            and not each.get("lent")
             for each in first
         )
 

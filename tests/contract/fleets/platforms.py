@@ -13,6 +13,7 @@ from infra.compute.docker.image_builds import ImageBuilds
 from infra.compute.docker.network.metadata_guard import MetadataGuard
 from infra.compute.docker.network.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.shelves import NO_SHELVES
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.contract.fleets.apps_platform import apps
 from tests.contract.fleets.cluster_platform import cluster
@@ -35,7 +36,16 @@ def docker(
     base = BASE.format(python=VERSION)
     guard = MetadataGuard(engine, ImageBuilds(engine, {}), base, required=True)
     networks = Networks(engine, guard, closed=closed)
-    return DockerFleet(engine, images, networks, named, mounts=(), room=room, now=time.monotonic)
+    return DockerFleet(
+        engine,
+        images,
+        networks,
+        named,
+        mounts=(),
+        shelves=NO_SHELVES,
+        room=room,
+        now=time.monotonic,
+    )
 
 
 @contextmanager

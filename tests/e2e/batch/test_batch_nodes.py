@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.compute.docker.labels import INSTALLATION, KEY
+from infra.compute.shelves import shares_files
 from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
@@ -108,6 +109,21 @@ def run(files):
     where = f"https://{gateway()}"
     asked = ":7444/readyz", ":7444/subscriptions/x", ":7444/blobs/system/a", ":PLANE"
     return [" ".join(str(status(where + each)) for each in asked)]
+"""
+
+
+LENT = """
+import os
+def init(): pass
+def tried(path):
+    try:
+        open(path, "a").close()
+    except OSError as error:
+        return error.strerror
+    return "written"
+def run(files):
+    told = f"{os.statvfs('/lent').f_flag & os.ST_RDONLY} {len(os.listdir('/lent'))}"
+    return [f"{each[:6]} {tried(each)} {told} {open(each).read(2)}" for each in files]
 """
 
 
@@ -225,3 +241,16 @@ def test_a_node_reaches_blobs_by_signed_urls_and_no_control_plane(
     batch.batch(host, "curious", script)
     shown = batch.ended(host, batch.started(host, "curious", batch.data(host, {"a.csv": "a"})))
     assert batch.rows(host, shown) == [("a.csv", "0", "404 404 403 403")]
+
+
+def test_many_files_are_lent_where_they_are_and_read_alone(
+    host: RunningHost, fleet: DockerContainers
+) -> None:
+    if not shares_files(fleet.engine.url):
+        pytest.skip("the engine has no folder of this machine")
+    batch.batch(host, "lent", LENT, miniBatchSize=len(FILES))
+    shown = batch.ended(host, batch.started(host, "lent", batch.data(host, FILES)))
+    wanted = [f"/lent/ Permission denied 1 1 {content[:2]}" for content in FILES.values()]
+    assert [row[2] for row in batch.rows(host, shown)] == wanted
+    shelves = host.data_dir / "compute" / "lent"
+    until(lambda: not list(shelves.glob("*/*")), "nothing lent any more")

@@ -11,7 +11,16 @@ import pytest
 from pyarrow import parquet
 
 from runtime.batch import row_slices
-from runtime.batch.inputs import Input, InputUnreadable, Piece, local_paths, parse
+from runtime.batch.inputs import (
+    Input,
+    InputChanged,
+    InputUnreadable,
+    Piece,
+    check,
+    local_paths,
+    parse,
+    seen,
+)
 from runtime.batch.rows import Form, render
 from runtime.batch.store.lent_files import LentFile, NotLent
 from tests.kit.web_server import WebServer, web_server
@@ -178,3 +187,32 @@ def test_rows_of_a_piece_are_numbered_as_those_of_the_file(result: list[object])
 def read(source: Input) -> None:
     with local_paths([source]):
         raise AssertionError("it was read")
+
+
+def test_a_file_that_is_lent_is_read_where_it_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "a b.csv"
+    file.write_bytes(b"1")
+    found = file.stat()
+    etag = f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}"'
+    told = {"name": "a b.csv", "url": "https://elsewhere/a", "etag": etag, "lent": file.as_uri()}
+    source = seen(parse(told))
+    with local_paths([source]) as [path]:
+        assert path == str(file)
+    check([source])
+    file.write_bytes(b"12")
+    with pytest.raises(InputChanged):
+        check([source])
+
+
+@pytest.mark.parametrize(
+    "change", [{"etag": '"0x1-1-1"'}, {"etag": ""}, {"lent": "file:///not/there"}, {"lent": "x"}]
+)
+def test_a_file_that_is_not_seen_as_it_is_meant_is_fetched(
+    tmp_path: Path, change: dict[str, str]
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"1")
+    found = file.stat()
+    etag = f'"0x{found.st_ino:X}-{found.st_mtime_ns:X}-{found.st_size:X}"'
+    told = {"name": "a.csv", "url": "https://elsewhere/a", "etag": etag, "lent": file.as_uri()}
+    assert seen(parse({**told, **change})).url == "https://elsewhere/a"

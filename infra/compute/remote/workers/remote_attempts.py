@@ -4,10 +4,10 @@ with them where this one ends."""
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from domain.errors import Throttled, Unavailable
@@ -57,6 +57,8 @@ class _Left:
     secret: str
 
 
+_NO_FILES: Final[Mapping[str, str]] = {}
+
 _Found = _Ended | _Left | UnitOutcome | None
 """Where a bundle leaves a unit. None: nowhere, as if it had not been part of one."""
 
@@ -104,7 +106,9 @@ class RemoteAttempts:
         if attempt is None:
             waiter = Waiter(asyncio.get_running_loop().create_future())
             attempt = self._held.begin(
-                request, waiter.lease, lambda asked: self._run(key, asked, waiter)
+                request,
+                waiter.lease,
+                lambda asked: self._taken_back(key, request, self._run(key, asked, waiter)),
             )
             self._pools.watch()
         else:
@@ -121,13 +125,33 @@ class RemoteAttempts:
         for each in fresh:
             place = places[each.attempt_id] = asyncio.get_running_loop().create_future()
             with contextlib.suppress(Throttled):
-                self._held.begin(each, waiter.lease, partial(self._at, key, place))
+                self._held.begin(each, waiter.lease, partial(self._in_bundle, key, place, each))
         task = asyncio.create_task(self._bundle(key, fresh, waiter, places), name="a bundle")
         self._bundles.add(task)
         task.add_done_callback(self._bundles.discard)
         self._pools.watch()
 
     # -- inside
+
+    async def _in_bundle(
+        self,
+        key: str,
+        place: "asyncio.Future[_Found]",
+        request: UnitRequest,
+        asked: Callable[[], UnitRequest],
+    ) -> UnitOutcome:
+        return await self._taken_back(key, request, self._at(key, place, asked))
+
+    async def _taken_back(
+        self, key: str, request: UnitRequest, outcome: Coroutine[Any, Any, UnitOutcome]
+    ) -> UnitOutcome:
+        """The outcome, with nothing lent for it any more. Of one who is cancelled all stays lent:
+        the unit runs on where it does."""
+        told = await outcome
+        pool = self._pools.of(key)
+        if pool is not None:
+            self._lending.take_back(pool.group, request)
+        return told
 
     async def _at(
         self, key: str, place: "asyncio.Future[_Found]", asked: Callable[[], UnitRequest]
@@ -157,7 +181,7 @@ class RemoteAttempts:
             if pool is None:
                 return
             secret, turns = self._unseal(pool.secret), self._turns(pool.name)
-            lent = await self._lent(requests)
+            lent = await self._lent(pool.group, requests)
             lease = await turns.lease(key, waiter)
         except StartFailure as failure:
             told = UnitOutcome((), lost=f"{failure.code}: {failure.reason}")
@@ -191,7 +215,7 @@ class RemoteAttempts:
             _settle(places.values(), lambda: None)
             lease.release(shun=bool(rest) and not begun)
 
-    async def _lent(self, requests: Sequence[UnitRequest]) -> Lent:
+    async def _lent(self, group: str, requests: Sequence[UnitRequest]) -> Lent:
         """Raises Unavailable."""
         authority = await self._lending.authority()
         inputs = [
@@ -203,9 +227,12 @@ class RemoteAttempts:
         ]
         contents = await self._lending.contents(inputs) if authority and inputs else ()
         there = zip(inputs, contents, strict=False)
-        return Lent(
-            authority, {each.url: content for each, content in there if content is not None}
-        )
+        few = {each.url: content for each, content in there if content is not None}
+        files: dict[str, str] = {}
+        for request in requests:
+            if any(e.url not in few for batch in request.mini_batches for e in batch.inputs):
+                files |= await self._lending.lend(group, request)
+        return Lent(authority, few, files)
 
     def _most(self, key: str) -> int:
         pool = self._pools.of(key)
@@ -244,12 +271,13 @@ class RemoteAttempts:
             if outcome is not None:
                 return outcome
             waiter = Waiter(asyncio.get_running_loop().create_future())
+        files = await self._lending.lend(pool.group, asked())
         while True:
             try:
                 lease = await turns.lease(key, waiter)
             except StartFailure as failure:
                 return UnitOutcome((), lost=f"{failure.code}: {failure.reason}")
-            outcome = await self._on(lease, key, secret, asked, begun=False)
+            outcome = await self._on(lease, key, secret, asked, begun=False, files=files)
             if outcome is not None:
                 return outcome
             waiter = Waiter(asyncio.get_running_loop().create_future())
@@ -269,13 +297,14 @@ class RemoteAttempts:
         asked: Callable[[], UnitRequest],
         *,
         begun: bool,
+        files: Mapping[str, str] = _NO_FILES,
     ) -> UnitOutcome | None:
         """What became of it on a node; None: it was not begun there. Raises Unavailable while
         nobody can tell who has signed for what it is lent."""
         took_nothing, most = False, self._most(key)
         try:
             # Nothing is read for it here: units go out in the order they were asked for.
-            lent = Lent(await self._lending.authority(), {})
+            lent = Lent(await self._lending.authority(), {}, files)
             unit = NodeUnit(
                 self._http,
                 secret,

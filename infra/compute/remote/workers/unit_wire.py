@@ -23,31 +23,34 @@ _FIELDS: Final = tuple(each.name for each in fields(UnitRequest))
 @dataclass(frozen=True)
 class Lent:
     """Who has signed for the host's own store, in PEM, if there is one; and what small files have,
-    by their URLs."""
+    by their URLs; and at which `file:` URLs a node may see others."""
 
     authority: str
     contents: Mapping[str, bytes]
+    files: Mapping[str, str]
 
 
 def unit_of(request: UnitRequest, lent: Lent) -> dict[str, Any]:
     """Few rows are told, where the store is the host's own."""
     unit = {name: getattr(request, name) for name in _FIELDS}
-    if lent.contents:
-        unit["mini_batches"] = [_with_contents(each, lent) for each in request.mini_batches]
+    if lent.contents or lent.files:
+        unit["mini_batches"] = [_as_lent(each, lent) for each in request.mini_batches]
     return {**unit, "told_within": WITHIN} if lent.authority else unit
 
 
-def _with_contents(batch: UnitMiniBatch, lent: Lent) -> dict[str, Any]:
+def _as_lent(batch: UnitMiniBatch, lent: Lent) -> dict[str, Any]:
     return {
         "ordinal": batch.ordinal,
         "tries": batch.tries,
-        "inputs": [_with_content(each, lent.contents.get(each.url)) for each in batch.inputs],
+        "inputs": [_lent(each, lent) for each in batch.inputs],
     }
 
 
-def _with_content(given: UnitInput, content: bytes | None) -> Any:
+def _lent(given: UnitInput, lent: Lent) -> Any:
+    content = lent.contents.get(given.url)
     if content is None:
-        return given
+        seen = lent.files.get(given.url)
+        return given if seen is None else {**vars(given), "lent": seen}
     told = base64.b64encode(content).decode()
     return {"name": given.name, "url": given.url, "etag": given.etag, "content": told}
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -92,6 +93,12 @@ class BlobDoor:
     ) -> Sequence[bytes | errors.DomainError]:
         """As FileBlobs has them."""
         return await self._files.wholes(blobs, most, largest)
+
+    async def links(
+        self, blobs: Sequence[tuple[str, str, str]], folder: Path
+    ) -> Sequence[str | None]:
+        """As FileBlobs has them."""
+        return await self._files.links(blobs, folder)
 
     async def __call__(self, request: Request) -> Response:
         try:

@@ -19,6 +19,7 @@ from infra.compute.docker.network.metadata_guard import MetadataGuard
 from infra.compute.docker.network.networks import Networks
 from infra.compute.ground.local_limits import LocalLimits
 from infra.compute.remote.fleet import NodeState
+from infra.compute.shelves import NO_SHELVES
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.stages.engine_images import engine_images
 from tests.kit.web_server import WebServer, reply, web_server
@@ -80,7 +81,14 @@ async def test_a_container_of_which_the_engine_knows_nothing_any_more_hides_no_o
     images = engine_images(engine, blobs, "base", tmp_path / "images")
     networks, room = networks_of(engine), EngineRoom(LocalLimits())
     fleet = DockerFleet(
-        engine, images, networks, installation, mounts=(), room=room, now=time.monotonic
+        engine,
+        images,
+        networks,
+        installation,
+        mounts=(),
+        shelves=NO_SHELVES,
+        room=room,
+        now=time.monotonic,
     )
     says(web, "containers/json", [listed("lost", 0, "dead"), listed("good", 1, "running")])
     says(web, "containers/lost/json", {"message": "RWLayer is unexpectedly nil"}, 500)

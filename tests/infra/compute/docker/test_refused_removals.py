@@ -18,6 +18,7 @@ from infra.compute.docker.network.metadata_guard import MetadataGuard
 from infra.compute.docker.network.networks import Networks
 from infra.compute.docker.removal.refusals import LASTING
 from infra.compute.ground.local_limits import LocalLimits
+from infra.compute.shelves import NO_SHELVES
 from infra.embedded.blobs.file_blob_store import FileBlobStore
 from tests.kit.stages.engine_images import engine_images
 from tests.kit.waiting import eventually
@@ -127,6 +128,7 @@ async def stage(web: WebServer, tmp_path: Path) -> AsyncIterator[Stage]:
         networks,
         installation,
         mounts=(),
+        shelves=NO_SHELVES,
         room=room,
         now=lambda: held.now,
     )

@@ -364,3 +364,18 @@ async def test_many_blocks_are_committed_in_little_memory(blobs: FileBlobStore) 
         await blobs.commit_blocks("box", "a", again)
     await blobs.commit_blocks("box", "a", ["000003", "000001"])
     assert await content(blobs, "a") == b"000003000001"
+
+
+async def test_a_blob_has_another_name_for_whoever_may_read_it(
+    blobs: FileBlobStore, box: Path, tmp_path: Path
+) -> None:
+    etags = [(await blobs.write("box", name, b"1")).etag for name in ("a/x", "b/x", "y")]
+    os.symlink("y", box / "link")
+    (box / "a" / "x").chmod(0o600)
+    asked = [("box", "a/x", etags[0]), ("box", "b/x", etags[1]), ("box", "y", etags[0])]
+    asked += [("box", "link", etags[2]), ("box", "gone", etags[2])]
+    folder = tmp_path / "unit"
+    assert await blobs.files.links(asked, folder) == ["0/x", "1/x", None, None, None]
+    assert (folder / "0" / "x").samefile(box / "a" / "x")
+    assert (folder / "0" / "x").stat().st_mode & 0o777 == 0o644
+    assert not os.path.lexists(folder / "0" / "link")

@@ -43,6 +43,16 @@ def test_a_url_names_its_blob_and_carries_its_permission(urls: SignedUrls) -> No
     urls.verify(WRITE, "system", "a b/ü#?.csv", query)
 
 
+def test_urls_that_are_made_together_are_each_for_one_blob(urls: SignedUrls) -> None:
+    first, second = urls.sign_each([("system", "a"), ("system", "b")], frozenset({READ}), HOUR)
+    assert query_of(first)["si"] == query_of(second)["si"]
+    urls.verify(READ, "system", "a", query_of(first))
+    urls.verify(READ, "system", "b", query_of(second))
+    with pytest.raises(errors.Forbidden):
+        urls.verify(READ, "system", "b", query_of(first))
+    assert urls.sign_each([], frozenset({READ}), HOUR) == []
+
+
 def test_a_permission_that_was_not_given_is_refused(urls: SignedUrls) -> None:
     query = query_of(urls.sign("system", "a", frozenset({READ}), HOUR))
     with pytest.raises(errors.Forbidden, match="permits 'r'"):
