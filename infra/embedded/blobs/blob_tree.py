@@ -208,7 +208,8 @@ def _opened(parent: int, name: str) -> tuple[int, os.stat_result] | None:
 
 def _linked(parent: int, name: str, place: str) -> os.stat_result | None:
     try:
-        os.link(name, place, src_dir_fd=parent, follow_symlinks=False)
+        with contextlib.suppress(FileExistsError):  # it was given it before
+            os.link(name, place, src_dir_fd=parent, follow_symlinks=False)
         found = os.lstat(place)
         if stat.S_ISREG(found.st_mode):
             if found.st_mode & 0o044 != 0o044:

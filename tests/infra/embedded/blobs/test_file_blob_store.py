@@ -375,7 +375,8 @@ async def test_a_blob_has_another_name_for_whoever_may_read_it(
     asked = [("box", "a/x", etags[0]), ("box", "b/x", etags[1]), ("box", "y", etags[0])]
     asked += [("box", "link", etags[2]), ("box", "gone", etags[2])]
     folder = tmp_path / "unit"
-    assert await blobs.files.links(asked, folder) == ["0/x", "1/x", None, None, None]
+    for _ in range(2):
+        assert await blobs.files.links(asked, folder) == ["0/x", "1/x", None, None, None]
     assert (folder / "0" / "x").samefile(box / "a" / "x")
     assert (folder / "0" / "x").stat().st_mode & 0o777 == 0o644
     assert not os.path.lexists(folder / "0" / "link")
