@@ -1,8 +1,9 @@
 """Tables of requests that are there at once, predicted by one call of the model.
 
 Nobody waits for company: while one call goes on, what comes gathers, and the next call takes it.
-Each request keeps its own thread, so that whatever becomes of a joined call (it raises, it goes on
-and on) a request of it falls back on a call of its own, and gets what that one comes to.
+Each request keeps its own thread, and a joined call has another, so that whatever becomes of that
+(it raises, it goes on and on) a request of it falls back on a call of its own, and gets what that
+one comes to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from ..script import describe
@@ -32,16 +35,15 @@ Predict = Callable[[Any, Any], Any]
 
 
 class _Call:
-    """A request's table. Its `bell` rings when it leads those in `others`, or when the call that
-    it is `joined` in has ended."""
+    """A request's table. Its `bell` rings when it is to be predicted `alone`, or when the call that
+    it is joined in, its `joint`, has ended."""
 
     def __init__(self, table: Any, params: Any) -> None:
         self.table = table
         self.params = params
         self.bell = threading.Event()
-        self.leads = False
+        self.alone = False
         self.joint: _Joint | None = None
-        self.others: list[_Call] = []
         self._columns: list[Any] | None = None
 
     @property
@@ -60,6 +62,7 @@ class _Joint:
 
     def __init__(self, calls: list[_Call]) -> None:
         self.calls = calls
+        self.ended = threading.Event()
         self.parts: list[Any] | None = None
         self.is_relied_on = False
         self._own: dict[int, Any] = {}
@@ -76,6 +79,30 @@ class _Joint:
         )
 
 
+class _Helpers:
+    """Threads for what nobody may have to stay with. They are kept: libraries for numbers have
+    threads of their own for each that calls them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[SimpleQueue[Callable[[], None]]] = []
+
+    def run(self, work: Callable[[], None]) -> None:
+        """It never raises."""
+        with self._lock:
+            bell = self._idle.pop() if self._idle else None
+        if bell is None:
+            bell = SimpleQueue()
+            threading.Thread(target=self._work, args=(bell,), name="joined", daemon=True).start()
+        bell.put(work)
+
+    def _work(self, bell: SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            bell.get()()
+            with self._lock:
+                self._idle.append(bell)
+
+
 class Joining:
     """`predict` for tables with the same columns, types and parameters, `most` requests in one
     call at most. Safe in several threads at once; raises what `predict` raises of a table alone.
@@ -89,7 +116,8 @@ class Joining:
         self._most = most
         self._lock = threading.Lock()
         self._waiting: deque[_Call] = deque()
-        self._current: _Call | None = None
+        self._current: _Call | _Joint | None = None
+        self._helpers = _Helpers()
         self._usual = 0.0
         self._proven = 0
         self._joins = most > 1
@@ -97,82 +125,93 @@ class Joining:
     def predicted(self, table: Any, params: Any) -> Any:
         if not self._joins or not _is_joinable(table):
             return self._predict(table, params)
-        call = _Call(table, params)
+        call, begun = _Call(table, params), None
         with self._lock:
-            if self._current is None:
+            call.alone = self._current is None
+            if call.alone:
                 self._current = call
-                call.leads = True
             else:
                 self._waiting.append(call)
-        if not call.leads:
+        if not call.alone:
             call.bell.wait(_PATIENCE)
             with self._lock:
-                if not call.leads and call.joint is None:
+                if not call.alone and call.joint is None:
                     # The call that goes on takes long: nobody waits for it any more.
-                    self._lead(call)
-        return self._led(call) if call.leads else self._followed(call)
+                    begun = self._begin(call)
+            if begun is not None:
+                self._helpers.run(partial(self._run, begun))
+        return self._alone(call) if call.joint is None else self._joined(call, call.joint)
 
-    def _lead(self, call: _Call) -> None:
-        """With the lock held: it takes along who waits and fits."""
-        self._current = call
-        call.leads = True
-        rows = len(call.table)
-        left: deque[_Call] = deque()
+    def _begin(self, call: _Call) -> _Joint | None:
+        """With the lock held: it is the one that goes on now, with those that wait and fit; None
+        where it is alone."""
+        calls, rows, left = [call], len(call.table), deque[_Call]()
         for each in self._waiting:
             if each is call:
                 continue
-            fits = len(call.others) + 1 < self._most and rows + len(each.table) <= _MOST_ROWS
-            if fits and call.fits(each):
-                call.others.append(each)
-                rows += len(each.table)
+            there = rows + len(each.table)
+            if len(calls) < self._most and there <= _MOST_ROWS and call.fits(each):
+                calls.append(each)
+                rows = there
             else:
                 left.append(each)
         self._waiting = left
-        if call.others:
-            joint = _Joint([call, *call.others])
-            joint.is_relied_on = self._proven >= _PROVEN
-            for each in joint.calls:
-                each.joint = joint
+        if len(calls) == 1:
+            self._current = call
+            call.alone = True
+            return None
+        self._current = joint = _Joint(calls)
+        joint.is_relied_on = self._proven >= _PROVEN
+        for each in calls:
+            each.joint = joint
+        return joint
 
-    def _led(self, call: _Call) -> Any:
+    def _alone(self, call: _Call) -> Any:
         started = time.perf_counter()
         try:
-            if call.joint is None:
-                return self._predict(call.table, call.params)
-            self._run(call.joint)
+            return self._predict(call.table, call.params)
         finally:
             self._ended(call, time.perf_counter() - started)
-        return self._answer(call, call.joint)
 
-    def _ended(self, call: _Call, seconds: float) -> None:
-        """Who waits first leads the next call, unless another took this one's place."""
+    def _ended(self, current: _Call | _Joint, seconds: float) -> None:
+        """Who waits first is next, unless another took the place of this one."""
+        following, begun = None, None
         with self._lock:
             self._usual += (seconds - self._usual) * _FADE
-            if self._current is call:
+            if self._current is current:
                 self._current = None
                 if self._waiting:
                     following = self._waiting[0]
-                    self._lead(following)
-                    following.bell.set()
-        for each in call.others:
-            each.bell.set()
+                    begun = self._begin(following)
+        if begun is not None:
+            self._helpers.run(partial(self._run, begun))
+        elif following is not None:
+            following.bell.set()
 
     def _run(self, joint: _Joint) -> None:
-        import pandas
+        """In a thread that no request has."""
+        started = time.perf_counter()
+        joint.parts = self._parts(joint)
+        self._ended(joint, time.perf_counter() - started)
+        joint.ended.set()
+        for each in joint.calls:
+            each.bell.set()
 
+    def _parts(self, joint: _Joint) -> list[Any] | None:
         tables = [each.table for each in joint.calls]
         try:
+            import pandas
+
             together = pandas.concat(tables, ignore_index=True)
             result = self._predict(together, joint.calls[0].params)
-            joint.parts = parts_of(result, [len(each) for each in tables])
+            return parts_of(result, [len(each) for each in tables])
         except BaseException as error:  # a model may raise anything; each is tried by itself
             told = f"predict() of {len(tables)} requests at once failed: {describe(error)}"
             sys.stderr.write(f"{told}; trying one by one\n")
+            return None
 
-    def _followed(self, call: _Call) -> Any:
-        joint = call.joint
-        longest = max(_LONGEST, _MUCH_LONGER * self._usual)
-        if joint is None or not call.bell.wait(longest):
+    def _joined(self, call: _Call, joint: _Joint) -> Any:
+        if not joint.ended.wait(max(_LONGEST, _MUCH_LONGER * self._usual)):
             return self._predict(call.table, call.params)
         return self._answer(call, joint)
 

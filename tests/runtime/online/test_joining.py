@@ -137,7 +137,8 @@ def test_one_that_goes_on_and_on_holds_up_nobody() -> None:
         assert [each.result().tolist() for each in held] == [[2 * HOLD]] * 2
 
 
-def test_who_is_joined_with_one_that_goes_on_leaves_it() -> None:
+@pytest.mark.parametrize("rows", [(STALL, 1.0), (1.0, STALL)])
+def test_who_is_joined_with_one_that_goes_on_leaves_it(rows: tuple[float, float]) -> None:
     model = Model()
     joining = proven(model)
     model.go.clear()
@@ -145,13 +146,12 @@ def test_who_is_joined_with_one_that_goes_on_leaves_it() -> None:
     with ThreadPoolExecutor(3) as threads:
         threads.submit(joining.predicted, table(HOLD), None)
         assert model.held.wait(PATIENCE)
-        stalls = threads.submit(joining.predicted, table(STALL), None)
-        other = threads.submit(joining.predicted, table(1.0), None)
+        found = {row: threads.submit(joining.predicted, table(row), None) for row in rows}
         model.go.set()
-        assert other.result().tolist() == [2.0]
-        assert not stalls.done()
+        assert found[1.0].result().tolist() == [2.0]
+        assert not found[STALL].done()
         model.goes_on.set()
-        assert stalls.result().tolist() == [2 * STALL]
+        assert found[STALL].result().tolist() == [2 * STALL]
 
 
 @pytest.mark.parametrize(
