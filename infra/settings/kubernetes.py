@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -41,6 +41,11 @@ class KubernetesSettings(SettingsGroup):
     resource_id: Text | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_RESOURCE_ID")
     """The cluster's ARM id, where it has one (`/subscriptions/…/managedClusters/NAME`), by which
     Azure's clients attach it: a `resourceId` in the body of a compute has to be this one."""
+    reach: Literal["pods", "machines"] = Field("pods", alias="ML_ENDPOINTS_KUBERNETES_REACH")
+    """How hosts reach a pod: by its own address, as they do inside of the cluster and in a network
+    that pods have addresses of; or by the machine that it is on (`machines`), at a port that the
+    cluster opens there for it (a Service of the type NodePort), from networks that reach machines
+    alone."""
     callers: Networks = Field((), alias="ML_ENDPOINTS_KUBERNETES_CALLERS")
     """Networks (`10.1.0.0/16`) that hosts outside of the cluster are in: network policies let
     nobody else in to a pod. None: whoever reaches it, and then its secret alone keeps its door.

@@ -28,6 +28,10 @@ _WRITABLE = "ML_ENDPOINTS_SCRIPT_WRITABLE"
 _READABLE = "ML_ENDPOINTS_SCRIPT_READABLE"
 
 
+_TEAM = "team"
+"""A namespace beside the hosts' own."""
+
+
 class KubernetesPods(Fleet):
     name = "kubernetes"
     restart: Callable[[], None] | None = None
@@ -37,6 +41,14 @@ class KubernetesPods(Fleet):
         self._registry = registry
         self._engine = engine
         self._folder = Path(tempfile.mkdtemp(prefix="ml-endpoints-cluster-"))
+        self.cluster.call(lambda: self.cluster.namespace(_TEAM))
+
+    def another_namespace(self) -> str:
+        return _TEAM
+
+    def pods_in(self, namespace: str, host: RunningHost) -> list[Any]:
+        there = self.cluster.call(lambda: self.cluster.store.all("pods", namespace))
+        return self._of(installation_of(host), there)
 
     def settings(self, told: Mapping[str, str], meeting: Path) -> dict[str, str]:
         writable = [*folders(told.get(_WRITABLE, "")), str(meeting.absolute())]
@@ -117,7 +129,8 @@ class KubernetesPods(Fleet):
 
     def _claim(self, folder: str) -> str:
         name = f"folder-{hashlib.sha256(folder.encode()).hexdigest()[:16]}"
-        self.cluster.claim(name, Path(folder))
+        for namespace in (NAMESPACE, _TEAM):
+            self.cluster.claim(name, Path(folder), namespace)
         return name
 
     def _pods(self, host: RunningHost) -> list[Any]:

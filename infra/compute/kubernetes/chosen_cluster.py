@@ -63,6 +63,7 @@ def chosen_cluster(
         pull=pull_of(place.url, place.credentials),
         claims=tuple(_claim(each) for each in cluster.mounts),
         types=types,
+        by_machines=cluster.reach == "machines",
     )
     patience = Patience(cluster.unscheduled, _UNPULLED)
     api, installation = KubernetesApi(access), Installation(store).id

@@ -11,6 +11,7 @@ from typing import Final
 from domain.errors import Unavailable
 from domain.ports import Program
 from infra.compute.gateway import Gateway
+from infra.compute.ground.failure import StartFailure
 from infra.compute.kubernetes import names as labels
 from infra.compute.kubernetes.api.kubernetes_api import (
     DEPLOYMENTS,
@@ -25,6 +26,7 @@ from infra.compute.kubernetes.mending import Mending
 from infra.compute.kubernetes.names import Names
 from infra.compute.kubernetes.own_address import own_address
 from infra.compute.kubernetes.pods.known_pods import KnownPods, Patience
+from infra.compute.kubernetes.pods.pod_doors import PodDoors
 from infra.compute.kubernetes.pods.pod_reading import (
     has_run_out_of_memory,
     is_over,
@@ -63,6 +65,7 @@ class KubernetesFleet(Fleet):
         self._images = images
         self._objects = GroupObjects(api, around)
         self._known = KnownPods(patience)
+        self._doors = PodDoors(api, around.namespace) if around.by_machines else None
         self._mending = Mending(self._objects, self._mend)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._seen: tuple[Names, ClusterView] | None = None
@@ -84,7 +87,7 @@ class KubernetesFleet(Fleet):
                 view.learn(there)
                 self._mending.keep(group, image)
                 if _replicas(there) == count:
-                    return Progress(True, failing(there))
+                    return Progress(True, failing(there) or self._closed_door())
                 await self._count(group.name, there, count)
             except ApiRefusal as refusal:
                 return Progress(True, failure_of(refusal, self._namespace))
@@ -93,7 +96,8 @@ class KubernetesFleet(Fleet):
     async def nodes(self) -> Sequence[Node]:
         _, view = await self._here()
         try:
-            pods, addresses = await view.pods(), await view.addresses()
+            pods = await view.pods()
+            addresses = await self._addresses(view, pods)
             deployments = await view.deployments()
         except ApiRefusal as refusal:
             if view.has_seen_pods:
@@ -174,11 +178,20 @@ class KubernetesFleet(Fleet):
     async def close(self) -> None:
         await self._preparations.close()
         await self._mending.close()
+        if self._doors is not None:
+            await self._doors.close()
         if self._seen is not None:
             await self._seen[1].close()
         await self._api.close()
 
     # -- inside
+
+    async def _addresses(self, view: ClusterView, pods: Sequence[Object]) -> Mapping[str, str]:
+        return await view.addresses() if self._doors is None else self._doors.addresses(pods)
+
+    def _closed_door(self) -> StartFailure | None:
+        refusal = self._doors.refusal if self._doors is not None else None
+        return failure_of(refusal, self._namespace) if refusal is not None else None
 
     async def _here(self) -> tuple[Names, ClusterView]:
         if self._seen is None:

@@ -23,6 +23,7 @@ from tests.servers.kubernetes.controllers import Controllers
 from tests.servers.kubernetes.hollow_kubelet import HollowKubelet
 from tests.servers.kubernetes.kinds import BY_PLURAL
 from tests.servers.kubernetes.kubelet import Kubelet
+from tests.servers.kubernetes.node_ports import NodePorts
 from tests.servers.kubernetes.pod_containers import FOLDER
 from tests.servers.kubernetes.refusal import Refusal
 from tests.servers.kubernetes.store import Object, Store
@@ -47,6 +48,7 @@ class Cluster:
         )
         self.server = ApiServer(self.store, self.access, self.kubelet.logs, self._delete)
         self.controllers = Controllers(self.store, self.server.admission)
+        self._node_ports = NodePorts(self.store)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None
@@ -95,13 +97,13 @@ class Cluster:
         asked = Asked(BY_PLURAL[plural], namespace, name, "", query)
         self.call(lambda: self.server.apply(asked, body))
 
-    def claim(self, name: str, folder: Path) -> None:
+    def claim(self, name: str, folder: Path, namespace: str = NAMESPACE) -> None:
         """One that is bound to a folder of this machine, if it is not there."""
 
         def made() -> None:
-            if self.store.find("persistentvolumeclaims", NAMESPACE, name) is not None:
+            if self.store.find("persistentvolumeclaims", namespace, name) is not None:
                 return
-            about = {"name": name, "namespace": NAMESPACE, "annotations": {FOLDER: str(folder)}}
+            about = {"name": name, "namespace": namespace, "annotations": {FOLDER: str(folder)}}
             size = {"requests": {"storage": "1Gi"}}
             spec = {"accessModes": ["ReadWriteMany"], "resources": size}
             body: Object = {"metadata": about, "spec": spec}
@@ -187,6 +189,7 @@ class Cluster:
             self._driving.cancel()
             await asyncio.gather(self._driving, return_exceptions=True)
         await self._shut()
+        await self._node_ports.close()
         await self.kubelet.stop()
 
     async def _drive(self) -> None:
@@ -197,6 +200,8 @@ class Cluster:
                 try:
                     self.controllers.step()
                     await self.kubelet.step()
+                    if self._engine is not None:
+                        await self._node_ports.step(self.gateway)
                 except Refusal:  # somebody was quicker: it is looked at again
                     seen = -1
             await asyncio.sleep(_EVERY)

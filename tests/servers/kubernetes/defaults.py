@@ -1,5 +1,6 @@
 """What a server adds to objects, and what it will not have changed."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ IMMUTABLE: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "services": (("spec", "clusterIP"),),
     "rolebindings": (("roleRef",),),
 }
+_NODE_PORTS: Final = itertools.cycle(range(30_000, 32_768))
 _NAME_LENGTHS: Final = {"services": 63, "namespaces": 63}
 
 
@@ -30,6 +32,8 @@ def fill(kind: Kind, body: dict[str, Any]) -> None:
         for port in spec.get("ports") or []:
             port.setdefault("protocol", "TCP")
             port.setdefault("targetPort", port["port"])
+            if spec["type"] == "NodePort":
+                port.setdefault("nodePort", next(_NODE_PORTS))
     elif kind.plural == "secrets":
         body.setdefault("type", "Opaque")
 

@@ -41,7 +41,12 @@ class HollowKubelet:
                 ]
                 number = next(self._addresses)
                 address = f"10.244.{number // 250}.{number % 250 + 1}"
-                told = {"phase": "Running", "podIP": address, "containerStatuses": containers}
+                told = {
+                    "phase": "Running",
+                    "podIP": address,
+                    "hostIP": "10.0.0.1",
+                    "containerStatuses": containers,
+                }
                 say(self._store, pod, ready=True, **told)
 
     async def logs(self, pod: Object, query: Mapping[str, str]) -> str:

@@ -222,6 +222,7 @@ class PodRun:
             changes["initContainerStatuses"] = list(self._inits.values())
         if self._address:
             changes["podIP"] = self._address
+            changes["hostIP"] = self._containers.gateway
         changes["phase"] = "Running" if runs else "Pending"
         say(self._store, self._pod, ready=all(e["ready"] for e in statuses), **changes)
 

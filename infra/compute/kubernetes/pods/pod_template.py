@@ -68,6 +68,7 @@ class Claim:
 class Surroundings:
     """What all pods of an installation have in common. `inside`: its hosts are pods of the cluster
     with a label; else they are in the networks `callers`, or anywhere, where none is named.
+    `by_machines`: hosts reach a pod by the machine that it is on, not by its own address.
     `closed`: pods reach nobody but those. A pod asks for one part of its memory in
     `memory_overcommit`, and of its cores in `core_overcommit`. `pull` opens the registry of images,
     as a file of Docker's settings has it."""
@@ -81,6 +82,7 @@ class Surroundings:
     pull: str | None
     claims: Sequence[Claim]
     types: ClusterTypes
+    by_machines: bool
 
 
 def port_of(group: NodeGroup) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest_asyncio
 
 from infra.compute.remote.fleet import NodeState
-from tests.kit.clusters.hollow_cluster import HollowYard, hollow_yard
+from tests.kit.clusters.hollow_cluster import AROUND, HollowYard, hollow_yard
 from tests.kit.waiting import eventually
 from tests.servers.kubernetes.cluster import Cluster
 
@@ -55,3 +55,42 @@ async def test_a_group_is_a_deployment_with_all_it_needs_and_leaves_nothing(
     ]
     await yard.gone(group)
     await eventually(lambda: yard.everything() == before, "nothing is left", every=0.02)
+
+
+async def test_where_pods_are_not_reached_themselves_each_is_at_a_port_of_its_machine(
+    yard: HollowYard, tmp_path: Path
+) -> None:
+    before = yard.everything()
+    around = replace(AROUND, by_machines=True)
+    async with hollow_yard(yard.cluster, tmp_path / "far", around=around) as far:
+        group = far.group()
+        await far.applied(group, 2)
+        nodes = await far.of(group)
+        services = {
+            each: far.find("services", each)["spec"] for each in (node.id for node in nodes)
+        }
+        for node in nodes:
+            spec = services[node.id]
+            assert spec["externalTrafficPolicy"] == "Local"
+            assert node.address == f"10.0.0.1:{spec['ports'][0]['nodePort']}"
+            assert (
+                far.find("pods", node.id)["metadata"]["labels"].items() >= spec["selector"].items()
+            )
+        assert len({node.address for node in nodes}) == 2
+        await far.gone(group)
+    await eventually(lambda: yard.everything() == before, "nothing is left", every=0.02)
+
+
+async def test_a_host_that_may_open_no_port_says_so(yard: HollowYard, tmp_path: Path) -> None:
+    around = replace(AROUND, by_machines=True)
+    async with hollow_yard(yard.cluster, tmp_path / "far", around=around) as far:
+        yard.cluster.server.admission.webhooks.append(
+            lambda kind, body: (
+                "no ports of machines"
+                if (body.get("spec") or {}).get("type") == "NodePort"
+                else None
+            )
+        )
+        group = far.group()
+        assert "no ports of machines" in await far.failed(group)
+        await far.gone(group)
