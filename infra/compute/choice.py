@@ -120,7 +120,7 @@ def chosen_compute(told: Told, host: Host, beside: Beside) -> Compute:
         case "container_apps":
             return _container_apps(settings, told.container_apps, told.telemetry, beside)
         case "kubernetes":
-            return _kubernetes(settings, told.kubernetes, beside)
+            return _kubernetes(settings, told.kubernetes, host, beside)
         case "none":
             from infra.compute.no_compute import (
                 NoCapabilities,
@@ -307,7 +307,9 @@ def _container_apps(
     )
 
 
-def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: Beside) -> Compute:
+def _kubernetes(
+    settings: ComputeSettings, cluster: KubernetesSettings, host: Host, beside: Beside
+) -> Compute:
     """Instances and nodes in pods."""
     from infra.compute.ground.isolation_telling import tell
     from infra.compute.kubernetes.chosen_cluster import chosen_cluster
@@ -323,7 +325,7 @@ def _kubernetes(settings: ComputeSettings, cluster: KubernetesSettings, beside: 
     if place is None:
         raise ValueError("a cluster needs a registry")  # the settings have said so
     chosen = registry_images(place, _making(settings, beside), Platform.here(), None)
-    there = chosen_cluster(settings, cluster, place, chosen.images, beside.store)
+    there = chosen_cluster(settings, cluster, host, place, chosen.images, beside.store)
     fleet = there.fleet
     store, blobs, who = beside.store, beside.blobs, beside.identities
     remote = RemoteCompute(fleet, store, beside.cipher, blobs, beside.lending, who)

@@ -26,10 +26,12 @@ from infra.compute.kubernetes.preparations import PodImages
 from infra.compute.registry.programs.making import RegistryPlace
 from infra.compute.remote.installation import Installation
 from infra.settings import SettingsError
-from infra.settings.adapters import ComputeSettings
+from infra.settings.adapters import ComputeSettings, Host
 from infra.settings.kubernetes import KubernetesSettings
 
 _UNPULLED = 120.0
+_PERIOD = 5.0
+"""Seconds between lists, for hosts that may stand still at any time and so hold no watch."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class ChosenCluster:
 def chosen_cluster(
     settings: ComputeSettings,
     cluster: KubernetesSettings,
+    host: Host,
     place: RegistryPlace,
     images: PodImages,
     store: ResourceStore,
@@ -64,6 +67,7 @@ def chosen_cluster(
         claims=tuple(_claim(each) for each in cluster.mounts),
         types=types,
         by_machines=cluster.reach == "machines",
+        listed_every=_PERIOD if host == "functions" else None,
     )
     patience = Patience(cluster.unscheduled, _UNPULLED)
     api, installation = KubernetesApi(access), Installation(store).id

@@ -1,4 +1,4 @@
-"""What an installation has in a namespace of a cluster, as it is now."""
+"""What an installation has in a namespace of a cluster, as it is now, or was a moment ago."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,11 @@ from infra.compute.kubernetes.api.kubernetes_api import (
     EVENTS,
     PODS,
     SLICES,
+    Kind,
     KubernetesApi,
     Object,
 )
+from infra.compute.kubernetes.api.listing import Listing
 from infra.compute.kubernetes.api.reflection import Reflection
 
 _MOST_EVENTS: Final = 20
@@ -21,12 +23,24 @@ _MOST_EVENTS: Final = 20
 class ClusterView:
     """Everything raises ApiRefusal where it may not be seen, and Unavailable."""
 
-    def __init__(self, api: KubernetesApi, namespace: str, selector: str) -> None:
+    def __init__(
+        self,
+        api: KubernetesApi,
+        namespace: str,
+        selector: str,
+        *,
+        listed_every: float | None,
+    ) -> None:
+        """Watched where `listed_every` is None; else listed, as many seconds apart at least."""
         self._api = api
         self._namespace = namespace
-        self._deployments = Reflection(api, DEPLOYMENTS, namespace, selector)
-        self._pods = Reflection(api, PODS, namespace, selector)
-        self._slices = Reflection(api, SLICES, namespace, selector)
+
+        def part(kind: Kind) -> Reflection | Listing:
+            if listed_every is None:
+                return Reflection(api, kind, namespace, selector)
+            return Listing(api, kind, namespace, selector, listed_every)
+
+        self._deployments, self._pods, self._slices = part(DEPLOYMENTS), part(PODS), part(SLICES)
         self.has_seen_pods = False
 
     async def check(self) -> None:

@@ -60,6 +60,7 @@ class KubernetesFleet(Fleet):
     ) -> None:
         self._api = api
         self._namespace = around.namespace
+        self._listed_every = around.listed_every
         self._installation = installation
         self._preparations = Preparations(images)
         self._images = images
@@ -197,7 +198,9 @@ class KubernetesFleet(Fleet):
         if self._seen is None:
             names = Names(await self._installation())
             if self._seen is None:  # else another call has just begun to look
-                view = ClusterView(self._api, self._namespace, names.selector)
+                view = ClusterView(
+                    self._api, self._namespace, names.selector, listed_every=self._listed_every
+                )
                 self._seen = names, view
         return self._seen
 

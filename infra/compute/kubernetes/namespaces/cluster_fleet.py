@@ -17,9 +17,9 @@ _log: Final = logging.getLogger("ml_endpoints.kubernetes")
 
 
 class ClusterFleet(Fleet):
-    """Each namespace by a fleet that `at` gives. One that can no longer be seen shows what was
-    there before, so that it keeps nobody from the others; the installation's `own` has to be
-    seen."""
+    """Each namespace by a fleet that `at` gives; those that have, or may have, something are
+    `known`, and no other is asked. One that can no longer be seen shows what was there before, so
+    that it keeps nobody from the others."""
 
     def __init__(
         self, at: Callable[[str], KubernetesFleet], own: str, known: KnownNamespaces
@@ -33,8 +33,7 @@ class ClusterFleet(Fleet):
 
     async def apply(self, group: NodeGroup, count: int) -> Progress:
         namespace = self._of(group.program)
-        if namespace != self._own:
-            await self._known.add(namespace)
+        await self._known.add(namespace)
         return await self._fleet(namespace).apply(group, count)
 
     async def nodes(self) -> Sequence[Node]:
@@ -52,7 +51,7 @@ class ClusterFleet(Fleet):
         return await self._fleet(self._where(node.group)).explain(node)
 
     async def logs(self, group: str, *, tail: int) -> str:
-        every = [self._fleet(each) for each in await self._namespaces()]
+        every = [self._fleet(each) for each in await self._known.all()]
         found = await asyncio.gather(*(fleet.logs(group, tail=tail) for fleet in every))
         return "\n".join(each for each in found if each)
 
@@ -62,9 +61,9 @@ class ClusterFleet(Fleet):
     async def delete(self, group: str, *, linger: float, grace: float) -> bool:
         """In all of them: no host need know where it was."""
         over = True
-        for namespace in await self._namespaces():
+        for namespace in await self._known.all():
             over &= await self._fleet(namespace).delete(group, linger=linger, grace=grace)
-            if over and namespace != self._own and not await self._fleet(namespace).groups():
+            if over and not await self._fleet(namespace).groups():
                 await self._known.drop(namespace)
         return over
 
@@ -96,30 +95,26 @@ class ClusterFleet(Fleet):
             self._fleets[namespace] = self._at(namespace)
         return self._fleets[namespace]
 
-    async def _namespaces(self) -> Sequence[str]:
-        return [self._own, *(each for each in await self._known.all() if each != self._own)]
-
     async def _seen(
         self,
         look: Callable[[KubernetesFleet], Awaitable[Sequence[T]]],
         before: dict[str, Sequence[T]],
     ) -> Mapping[str, Sequence[T]]:
         """By namespace; kept in `before`."""
-        namespaces = await self._namespaces()
-        own, *others = namespaces
-        before[own] = await look(self._fleet(own))
+        namespaces = await self._known.all()
         found = await asyncio.gather(
-            *(look(self._fleet(each)) for each in others), return_exceptions=True
+            *(look(self._fleet(each)) for each in namespaces), return_exceptions=True
         )
-        for namespace, each in zip(others, found, strict=True):
+        for gone in set(before) - set(namespaces):
+            del before[gone]
+        blind = [each for each in found if isinstance(each, Unavailable)]
+        for namespace, each in zip(namespaces, found, strict=True):
             if isinstance(each, Unavailable):
-                if namespace not in before:
+                if namespace not in before or len(blind) == len(namespaces):
                     raise each
                 _log.warning("Namespace %s cannot be seen: %s", namespace, each.message)
             elif isinstance(each, BaseException):
                 raise each
             else:
                 before[namespace] = each
-        for gone in set(before) - set(namespaces):
-            del before[gone]
         return before

@@ -15,8 +15,8 @@ _TRIES: Final = 20
 
 
 class KnownNamespaces:
-    """Beside its own: one is written down before anything is made there, and stays until nothing
-    is, so that whichever host comes next looks there."""
+    """One is written down before anything is made there, and stays until nothing is, so that
+    whichever host comes next looks there, and nowhere else."""
 
     def __init__(self, store: ResourceStore, now: Callable[[], float] = time.monotonic) -> None:
         self._store = store

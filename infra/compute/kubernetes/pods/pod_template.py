@@ -68,10 +68,11 @@ class Claim:
 class Surroundings:
     """What all pods of an installation have in common. `inside`: its hosts are pods of the cluster
     with a label; else they are in the networks `callers`, or anywhere, where none is named.
-    `by_machines`: hosts reach a pod by the machine that it is on, not by its own address.
     `closed`: pods reach nobody but those. A pod asks for one part of its memory in
     `memory_overcommit`, and of its cores in `core_overcommit`. `pull` opens the registry of images,
-    as a file of Docker's settings has it."""
+    as a file of Docker's settings has it. `by_machines`: hosts reach a pod by the machine that it
+    is on, not by its own address. `listed_every`: in seconds, where what there is is seen by lists
+    from time to time and not by watches."""
 
     namespace: str
     inside: bool
@@ -83,6 +84,7 @@ class Surroundings:
     claims: Sequence[Claim]
     types: ClusterTypes
     by_machines: bool
+    listed_every: float | None
 
 
 def port_of(group: NodeGroup) -> int:

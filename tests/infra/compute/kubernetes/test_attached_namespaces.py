@@ -13,12 +13,14 @@ import pytest_asyncio
 from domain.errors import Unavailable
 from domain.ports import ClusterPlace
 from infra.compute.kubernetes.api.cluster_access import cluster_access
-from infra.compute.kubernetes.api.kubernetes_api import KubernetesApi
+from infra.compute.kubernetes.api.kubernetes_api import PODS, KubernetesApi
+from infra.compute.kubernetes.api.listing import Listing
 from infra.compute.kubernetes.kubernetes_fleet import KubernetesFleet
 from infra.compute.kubernetes.namespaces.cluster_fleet import ClusterFleet
 from infra.compute.kubernetes.namespaces.known_namespaces import KnownNamespaces
 from infra.compute.kubernetes.namespaces.namespace_trial import NamespaceTrial
 from infra.compute.remote.fleet import NodeGroup, NodeState
+from tests.kit.clocks import HeldClock
 from tests.kit.clusters.hollow_cluster import (
     AROUND,
     OURS,
@@ -46,7 +48,9 @@ class Field:
     store: MemoryResourceStore
 
     @asynccontextmanager
-    async def fleet(self, token: str = "admin") -> AsyncIterator[ClusterFleet]:
+    async def fleet(
+        self, token: str = "admin", *, listed_every: float | None = None
+    ) -> AsyncIterator[ClusterFleet]:
         """Of another host."""
         config = self.cluster.kubeconfig(self.yard.folder / f"config-{token}", token)
         api = KubernetesApi(cluster_access(config, None, {}))
@@ -55,7 +59,7 @@ class Field:
             return OURS
 
         def at(namespace: str) -> KubernetesFleet:
-            around = replace(AROUND, namespace=namespace)
+            around = replace(AROUND, namespace=namespace, listed_every=listed_every)
             return KubernetesFleet(api, MadeImages(), named, around, PATIENT)
 
         fleet = ClusterFleet(at, NAMESPACE, KnownNamespaces(self.store))
@@ -132,6 +136,40 @@ async def test_groups_are_where_their_instance_type_says_and_another_host_finds_
         assert await another.groups() == []
         assert await KnownNamespaces(field.store).all() == ()
     assert field.deployments(TEAM) == []
+
+
+async def test_a_host_that_holds_no_watch_lists_while_something_is_there_and_else_asks_nothing(
+    field: Field,
+) -> None:
+    asked = field.cluster.server.requests
+    async with field.fleet(listed_every=0.0) as fleet:
+        before = len(asked)
+        assert (list(await fleet.nodes()), await fleet.groups()) == ([], [])
+        assert len(asked) == before
+        group = field.group(TEAM)
+        await comes(fleet, group, 1)
+        await goes(fleet, group)
+        assert {verb for verb, _ in asked[before:]} == {"list", "patch", "get", "delete"}
+        before = len(asked)
+        assert list(await fleet.nodes()) == []
+        assert len(asked) == before
+
+
+async def test_a_list_is_made_anew_by_who_asks_later_and_by_nobody_else(field: Field) -> None:
+    clock = HeldClock()
+    config = field.cluster.kubeconfig(field.yard.folder / "config-list")
+    api = KubernetesApi(cluster_access(config, None, {}))
+    pods = Listing(api, PODS, TEAM, "", 5.0, clock.unix)
+    asked = field.cluster.server.requests
+    try:
+        for _ in range(3):
+            assert await pods.objects() == []
+        assert asked.count(("list", "pods")) == 1
+        clock.move(5.0)
+        await pods.objects()
+        assert asked.count(("list", "pods")) == 2
+    finally:
+        await api.close()
 
 
 async def test_a_namespace_that_is_closed_to_the_host_keeps_nobody_from_the_others(
