@@ -97,9 +97,11 @@ browser-tests: $(BROWSER_TESTS) studio ## What `make test` needs to try the stud
 test: $(CLOUD_TESTS) ## Run every test
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-# Over Docker, on an engine that is named or on one of its own.
-e2e: $(STAMP) ## The tests through the door over a fleet (FLEET=processes, docker, container_apps or kubernetes, ONLY=journey for the main ones)
-	@E2E_FLEET=$(FLEET) $(ON_ENGINE) $(BIN)/python -m pytest $(PARALLEL) $(if $(ONLY),-m $(ONLY)) tests/e2e
+# Over Docker, on an engine that is named or on one of its own; over a cluster that is really there only
+# where this very command names its kubeconfig.
+ON_CLUSTER = $(if $(filter command,$(origin KUBECONFIG)),$(KUBECONFIG))
+e2e: $(STAMP) ## The tests through the door over a fleet (FLEET=processes, docker, container_apps or kubernetes, ONLY=journey for the main ones, KUBECONFIG= for a real cluster)
+	@$(if $(ON_CLUSTER),CLUSTER_TESTS_KUBECONFIG=$(ON_CLUSTER)) E2E_FLEET=$(FLEET) $(if $(ON_CLUSTER),,$(ON_ENGINE)) $(BIN)/python -m pytest $(PARALLEL) $(if $(ONLY),-m $(ONLY)) tests/e2e
 
 lint: $(STAMP) ## Format, lint, types, arrows between packages
 	@$(BIN)/ruff format --check .
@@ -130,9 +132,9 @@ BASE ?= python:3.12-slim
 PYTHON_VERSION ?= 3.12
 MACHINE ?= $(shell uname -m)
 IMAGE ?= ml-endpoints:latest
-image: wheel ## Build the host as a container image, without network in the build (IMAGE=, BASE=, PYTHON_VERSION=)
+image: wheel ## Build the host as a container image, without network in the build (IMAGE=, BASE=, PYTHON_VERSION=, EXTRAS=azure for its stores)
 	@$(BIN)/python -m scripts.image_context "$$(ls -t dist/mlectl-*.whl | head -1)" dist/image \
-		--python-version $(PYTHON_VERSION) --machine $(MACHINE)
+		--python-version $(PYTHON_VERSION) --machine $(MACHINE) --extras "$(EXTRAS)"
 	@docker build --build-arg BASE=$(BASE) -t $(IMAGE) dist/image
 
 drawing: $(STAMP) ## Draw the layers of the code into CONTRIBUTING.md

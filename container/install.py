@@ -12,11 +12,12 @@ USER = 10001
 
 
 def main(wheels: Path, target: Path, data: Path) -> None:
+    extras = Path(__file__).with_name("extras").read_text().strip()
     with tempfile.TemporaryDirectory() as folder:
         uv = installer(wheels, Path(folder))
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, target], check=True)
         own = ["--python", target / "bin" / "python", "--no-index", "--find-links", wheels]
-        what = ["--quiet", "--compile-bytecode", "--no-cache", "mlectl[host]"]
+        what = ["--quiet", "--compile-bytecode", "--no-cache", f"mlectl[{extras}]"]
         subprocess.run([uv, "pip", "install", *own, *what], check=True)
     shutil.copy(Path(__file__).with_name("health.py"), target)
     data.mkdir(mode=0o700, parents=True)

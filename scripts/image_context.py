@@ -24,12 +24,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path, help="which is made anew")
     parser.add_argument("--python-version", default=_OURS, help="of the base image (%(default)s)")
     parser.add_argument("--machine", default="x86_64", help="x86_64 or aarch64 (%(default)s)")
+    parser.add_argument("--extras", default="", help="such as azure, for its stores")
     given = parser.parse_args(arguments)
-    write_context(given.wheel, given.folder, python=given.python_version, machine=given.machine)
+    place = {"python": given.python_version, "machine": given.machine}
+    write_context(given.wheel, given.folder, extras=("host", *given.extras.split()), **place)
     return 0
 
 
-def write_context(wheel: Path, folder: Path, *, python: str, machine: str) -> None:
+def write_context(
+    wheel: Path, folder: Path, *, python: str, machine: str, extras: Sequence[str]
+) -> None:
     """A folder with the Dockerfile, and every wheel that the host needs."""
     shutil.rmtree(folder, ignore_errors=True)
     wheels = folder / "wheels"
@@ -38,10 +42,12 @@ def write_context(wheel: Path, folder: Path, *, python: str, machine: str) -> No
         if file.is_file():
             shutil.copy(file, folder)
     shutil.copy(wheel, wheels)
+    (folder / "extras").write_text(",".join(extras))
     with tempfile.TemporaryDirectory() as workplace:
         listed = Path(workplace) / "requirements.txt"
         uv = shutil.which("uv", path=Path(sys.executable).parent) or "uv"
-        export = ["export", "--frozen", "--extra", "host", "--no-default-groups", "--quiet"]
+        export = ["export", "--frozen", "--no-default-groups", "--quiet"]
+        export += [word for each in extras for word in ("--extra", each)]
         subprocess.run([uv, *export, "-o", str(listed)], cwd=ROOT, check=True)
         download = ["download", "--quiet", "--require-hashes", "--no-deps", "-r", str(listed)]
         place = ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python]

@@ -22,11 +22,17 @@ def _apps() -> Fleet:
     return AppContainers(the_stage())
 
 
+def _cluster() -> Fleet:
+    from tests.fleets.real_cluster import KUBECONFIG, RealCluster
+
+    return RealCluster() if os.environ.get(KUBECONFIG) else the_cluster()
+
+
 FLEETS: Final[Mapping[str, Callable[[], Fleet]]] = {
     "processes": Processes,
     "docker": lambda: DockerContainers(given_engine()),
     "container_apps": _apps,
-    "kubernetes": the_cluster,
+    "kubernetes": _cluster,
 }
 """By name. Each skips the test where what it needs is not there, or fails it where that is
 required."""

@@ -47,6 +47,7 @@ def listed(host: RunningHost, status: str) -> list[str]:
     return [each["name"] for each in found]
 
 
+@pytest.mark.cluster
 def test_a_job_goes_through_its_states_and_its_rows_are_in_order(
     host: RunningHost, gate: Path
 ) -> None:
@@ -153,6 +154,7 @@ def assert_results_are_shown(host: RunningHost, name: str, bad: list[str], good:
         call("GET", f"jobs/{name}/outputs/other/files")
 
 
+@pytest.mark.cluster
 def test_one_bad_file_of_many_fails_alone(host: RunningHost) -> None:
     files = {f"{number:02}.csv": f"n{number}\n" for number in range(24)}
     bad = {"13.csv": "raise", "21.csv": "exit"}
@@ -326,6 +328,7 @@ def test_the_next_job_of_a_deployment_finds_warm_workers(host: RunningHost) -> N
     assert ran[0] == ran[1] != ran[2]
 
 
+@pytest.mark.cluster
 def test_a_job_is_cancelled_and_its_workers_end(
     host: RunningHost, gate: Path, fleet: Fleet
 ) -> None:
@@ -434,6 +437,7 @@ def test_an_endpoint_without_a_default_says_so(host: RunningHost) -> None:
     assert batch.invoke(host, "aimless", "azureml:x:1", headers=header).status_code == 404
 
 
+@pytest.mark.cluster
 def test_a_worker_that_cannot_start_fails_the_job_with_its_reason(host: RunningHost) -> None:
     batch.batch(host, "broken", "import no_weights\n")
     name = batch.started(host, "broken", batch.data(host, GOOD))

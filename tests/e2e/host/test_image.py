@@ -2,16 +2,21 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from infra.compute.kubernetes.api.cluster_access import SERVICE_ACCOUNT
+from infra.embedded.access.tls import ensure_certificates
 from outside.running_host import ROOT
 from scripts.image_context import write_context
+from tests.kit.clusters.kustomize_base import of
 from tests.kit.waiting import until
 from tests.servers.engine.dockerd import BASE, VERSION
 from tests.servers.engine.given import given_engine
@@ -48,7 +53,8 @@ def image(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     wheel = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(folder)]
     subprocess.run(wheel, cwd=ROOT, check=True, capture_output=True)
     [built] = folder.glob("*.whl")
-    write_context(built, folder / "context", python=VERSION, machine=os.uname().machine)
+    place = {"python": VERSION, "machine": os.uname().machine}
+    write_context(built, folder / "context", extras=("host", "azure"), **place)
     name = f"ml-endpoints-test-host:{uuid4().hex[:12]}"
     base = f"BASE={BASE.format(python=VERSION)}"
     context = str(folder / "context")
@@ -93,4 +99,45 @@ def test_it_ends_well_when_it_is_told_to(docker: Docker, container: str) -> None
     until(lambda: "ready https" in docker("logs", container), "a host that is ready", every=1)
     docker("stop", "--time", "300", container)
     state = json.loads(docker("inspect", "--format", "{{json .State}}", container))
+    assert state["ExitCode"] == 0
+
+
+@pytest.fixture
+def pod(docker: Docker, image: str, tmp_path: Path) -> Iterator[str]:
+    """As deploy/kubernetes has it, in a pod whose API server is not there."""
+    spec, told = of("Deployment")["spec"]["template"]["spec"], of("ConfigMap")["data"]
+    [host] = spec["containers"]
+    account = tmp_path / "account"
+    account.mkdir()
+    shutil.copy(ensure_certificates(tmp_path / "tls").ca, account / "ca.crt")
+    (account / "token").write_text("shown to nobody")
+    (account / "namespace").write_text("ml-endpoints")
+    account.chmod(0o755)
+    for each in account.iterdir():
+        each.chmod(0o644)
+    variables = {
+        **told,
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+        "ML_ENDPOINTS_IMAGE_REGISTRY": "https://registry.example/team",
+    }
+    words = [word for item in variables.items() for word in ("--env", "=".join(item))]
+    kinds = {each["name"]: each for each in spec["volumes"]}
+    for each in host["volumeMounts"]:
+        is_scratch = "emptyDir" in kinds[each["name"]]
+        words += ["--tmpfs" if is_scratch else "--volume", each["mountPath"]]
+    who = spec["securityContext"]
+    words += ["--user", f"{who['runAsUser']}:{who['runAsGroup']}"]
+    words += ["--volume", f"{account}:{SERVICE_ACCOUNT}:ro"]
+    held = ("--network", "none", "--read-only", "--cap-drop", "ALL")
+    name = docker("run", "--detach", *held, *words, image, *host["args"]).strip()
+    yield name
+    docker("rm", "--force", "--volumes", name)
+
+
+def test_it_runs_as_the_base_for_kubernetes_has_it(docker: Docker, pod: str) -> None:
+    until(lambda: "ready https" in docker("logs", pod), "a host that is ready", every=1)
+    assert "secret" in docker("exec", pod, "mle", "client", "set", "me", "--role", "owner")
+    docker("exec", pod, "/opt/ml-endpoints/bin/python", "-c", "import azure.cosmos")
+    docker("stop", "--time", "300", pod)
+    state = json.loads(docker("inspect", "--format", "{{json .State}}", pod))
     assert state["ExitCode"] == 0

@@ -18,6 +18,7 @@ from tests.kit.users import official_sdk
 
 pytestmark = [
     pytest.mark.journey,
+    pytest.mark.cluster,
     pytest.mark.skipif(chosen_name() != "kubernetes", reason="only a cluster has namespaces"),
 ]
 HOST_ENVIRONMENT = {"ML_ENDPOINTS_KUBERNETES_REACH": "machines"}

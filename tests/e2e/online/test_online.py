@@ -69,6 +69,7 @@ def split(host: RunningHost, echo: str) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.cluster
 def test_a_deployment_is_created_polled_both_ways_and_scored(host: RunningHost, echo: str) -> None:
     workspace = host.workspace
     serving.endpoint(host, "polled")
@@ -311,6 +312,7 @@ def test_callers_that_go_away_hold_nothing_up(host: RunningHost, raw: httpx.Clie
         assert other.post("", content=b"still there").content == b"still there"
 
 
+@pytest.mark.cluster
 def test_logs_come_with_what_the_script_printed(host: RunningHost, split: httpx.Client) -> None:
     path = "onlineEndpoints/split/deployments/ant/getLogs"
 
@@ -333,6 +335,7 @@ def test_a_deployment_with_traffic_is_not_deleted(host: RunningHost, split: http
         host.workspace.get("onlineEndpoints/split/deployments/gnu")
 
 
+@pytest.mark.cluster
 def test_deleting_an_endpoint_ends_its_instances(
     fleet: Fleet, host: RunningHost, echo: str
 ) -> None:
@@ -386,6 +389,7 @@ async def _under_load(
     return seen
 
 
+@pytest.mark.cluster
 def test_an_update_rolls_over_under_load_without_a_failed_request(
     fleet: Fleet, host: RunningHost, echo: str
 ) -> None:
@@ -418,6 +422,7 @@ def test_an_update_rolls_over_under_load_without_a_failed_request(
     until(lambda: len(fleet.instances(host, "rolling/blue")) <= 3)
 
 
+@pytest.mark.cluster
 def test_instances_are_added_and_taken_away(host: RunningHost, echo: str, tmp_path: Path) -> None:
     serving.endpoint(host, "many")
     settings = {"maxConcurrentRequestsPerInstance": 1}

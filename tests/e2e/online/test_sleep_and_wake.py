@@ -58,6 +58,7 @@ def running(fleet: Fleet, drowsy: RunningHost) -> Callable[[], set[str]]:
     return lambda: fleet.instances(drowsy, "echo/blue")
 
 
+@pytest.mark.cluster
 def test_it_sleeps_when_nobody_asks_and_wakes_for_a_crowd_of_which_nobody_fails(
     drowsy: RunningHost, running: Callable[[], set[str]]
 ) -> None:

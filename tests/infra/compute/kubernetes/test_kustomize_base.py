@@ -5,36 +5,18 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from infra.compute.kubernetes.names import MANAGER
 from infra.compute.kubernetes.pods.pod_template import HOST_LABEL
 from infra.settings import Settings
+from tests.kit.clusters.kustomize_base import BASE, objects, of
 from tests.kit.waiting import until
 from tests.servers.kubernetes.cluster import Cluster
 from tests.servers.kubernetes.kinds import BY_KIND
 
-BASE = Path(__file__).parents[4] / "deploy" / "kubernetes"
 NAMESPACE = "ml-endpoints"
-
-
-def objects(folder: Path = BASE) -> list[dict[str, Any]]:
-    found = []
-    for name in yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]:
-        place = folder / name
-        if place.is_dir():
-            found += objects(place)
-        else:
-            found += list(yaml.safe_load_all(place.read_text()))
-    return found
-
-
-def of(kind: str) -> dict[str, Any]:
-    [found] = [each for each in objects() if each["kind"] == kind]
-    return found
 
 
 @pytest.fixture
