@@ -136,7 +136,7 @@ def pod(docker: Docker, image: str, tmp_path: Path) -> Iterator[str]:
 
 def test_it_runs_as_the_base_for_kubernetes_has_it(docker: Docker, pod: str) -> None:
     until(lambda: "ready https" in docker("logs", pod), "a host that is ready", every=1)
-    assert "secret" in docker("exec", pod, "mle", "client", "set", "me", "--role", "owner")
+    assert "secret" in docker("exec", pod, "mle", "client", "set", "-n", "me", "--role", "owner")
     docker("exec", pod, "/opt/ml-endpoints/bin/python", "-c", "import azure.cosmos")
     docker("stop", "--time", "300", pod)
     state = json.loads(docker("inspect", "--format", "{{json .State}}", pod))
