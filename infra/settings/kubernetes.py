@@ -57,6 +57,12 @@ class KubernetesSettings(SettingsGroup):
     """A file (YAML or JSON) with `instanceTypes` and `defaultInstanceType`, as Azure ML's body of a
     Kubernetes compute has them: `nodeSelector` and `resources` by name. None: its
     `defaultinstancetype`. Azure's own names mean their cores and memory all the same."""
+    online_priority: Text | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_ONLINE_PRIORITY")
+    """A PriorityClass of the cluster that instances of online deployments have. None: its
+    default."""
+    batch_priority: Text | None = Field(None, alias="ML_ENDPOINTS_KUBERNETES_BATCH_PRIORITY")
+    """The same of nodes of batch jobs: one that is lower gives way where there is no room, and what
+    its nodes had in hand is begun anew."""
     unscheduled: Annotated[float, Field(ge=0, le=86400), SECONDS] = Field(
         600, alias="ML_ENDPOINTS_KUBERNETES_UNSCHEDULED"
     )

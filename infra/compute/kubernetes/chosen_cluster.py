@@ -56,6 +56,7 @@ def chosen_cluster(
     except AccessFault as fault:
         name = KubernetesSettings.environment_name("config")
         raise SettingsError([f"{name}: {fault}"]) from None
+    priorities = {"serve": cluster.online_priority, "work": cluster.batch_priority}
     around = Surroundings(
         namespace=cluster.namespace or access.namespace,
         inside=access.inside,
@@ -66,6 +67,7 @@ def chosen_cluster(
         pull=pull_of(place.url, place.credentials),
         claims=tuple(_claim(each) for each in cluster.mounts),
         types=types,
+        priorities={mode: name for mode, name in priorities.items() if name is not None},
         by_machines=cluster.reach == "machines",
         listed_every=_PERIOD if host == "functions" else None,
     )

@@ -27,7 +27,9 @@ def cluster(folder: Path) -> Iterator[Platform]:
         config = there.kubeconfig(folder / "config")
         lost = there.kubeconfig(folder / "lost")
         lost.write_text(lost.read_text().replace(f":{there.port}", ":9"))
-        around = Surroundings(NAMESPACE, False, (), False, 16, 32, None, (), AZURES, False, None)
+        around = Surroundings(
+            NAMESPACE, False, (), False, 16, 32, None, (), AZURES, {}, False, None
+        )
 
         def at(config: Path) -> Opener:
             def opened(blobs: FileBlobStore, folder: Path, installation: str) -> Fleet:

@@ -55,7 +55,9 @@ def _opener(registry: str, access: ClusterAccess) -> Opener:
     place = RegistryPlace(str(url.with_user(None)), credentials, 0, patience=60)
     base = BaseImage(os.environ.get(_BASE) or "python:{python}-slim")
     pull = pull_of(place.url, credentials)
-    around = Surroundings(access.namespace, False, (), False, 16, 32, pull, (), AZURES, False, None)
+    around = Surroundings(
+        access.namespace, False, (), False, 16, 32, pull, (), AZURES, {}, False, None
+    )
 
     def opened(blobs: FileBlobStore, folder: Path, installation: str) -> Fleet:
         async def named() -> str:

@@ -27,7 +27,7 @@ from tests.servers.kubernetes.kinds import BY_PLURAL, Kind
 from tests.servers.kubernetes.store import Object
 
 _ROLE = Path(__file__).parents[3] / "deploy" / "kubernetes" / "role" / "role.yaml"
-AROUND = Surroundings(NAMESPACE, False, (), False, 16, 32, None, (), AZURES, False, None)
+AROUND = Surroundings(NAMESPACE, False, (), False, 16, 32, None, (), AZURES, {}, False, None)
 PATIENT = Patience(unscheduled=10**6, unpulled=10**6)
 HASTY = Patience(unscheduled=0, unpulled=0)
 OURS = "ours"

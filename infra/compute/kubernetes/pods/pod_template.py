@@ -70,9 +70,10 @@ class Surroundings:
     with a label; else they are in the networks `callers`, or anywhere, where none is named.
     `closed`: pods reach nobody but those. A pod asks for one part of its memory in
     `memory_overcommit`, and of its cores in `core_overcommit`. `pull` opens the registry of images,
-    as a file of Docker's settings has it. `by_machines`: hosts reach a pod by the machine that it
-    is on, not by its own address. `listed_every`: in seconds, where what there is is seen by lists
-    from time to time and not by watches."""
+    as a file of Docker's settings has it. `priorities` are classes of the cluster, by the mode of
+    nodes (`serve`, `work`). `by_machines`: hosts reach a pod by the machine that it is on, not by
+    its own address. `listed_every`: in seconds, where what there is is seen by lists from time to
+    time and not by watches."""
 
     namespace: str
     inside: bool
@@ -83,6 +84,7 @@ class Surroundings:
     pull: str | None
     claims: Sequence[Claim]
     types: ClusterTypes
+    priorities: Mapping[str, str]
     by_machines: bool
     listed_every: float | None
 
@@ -116,6 +118,9 @@ def pod_of(group: NodeGroup, image: ProgramImage, name: str, around: Surrounding
         "containers": [_agent(group, image, name, around)],
         "volumes": volumes,
     }
+    priority = around.priorities.get(str(group.spec.get("mode")))
+    if priority is not None:
+        spec["priorityClassName"] = priority
     place = _place(group, around)
     if place is not None and place.selector:
         spec["nodeSelector"] = dict(place.selector)

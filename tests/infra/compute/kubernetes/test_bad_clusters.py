@@ -243,6 +243,20 @@ async def test_containers_that_end_again_and_again_are_given_up_with_their_last_
     await yard.gone(group)
 
 
+@pytest.mark.parametrize("year", [2001, 2090])
+async def test_a_cluster_whose_clock_is_wrong_is_believed_about_how_long_something_ran_alone(
+    yard: HollowYard, year: int
+) -> None:
+    group = yard.group()
+    yard.cluster.kubelet.starts = False  # type: ignore[union-attr]
+    lived = {"startedAt": f"{year}-01-01T00:00:00Z", "finishedAt": f"{year}-01-01T00:00:01Z"}
+    over = {"terminated": {"exitCode": 1, "reason": "Error", **lived}}
+    found = {**status({"waiting": {"reason": "CrashLoopBackOff"}}), "lastState": over}
+    told = await waits(yard, group, {"containerStatuses": [{**found, "restartCount": 7}]})
+    assert "8 times in a row" in told
+    await yard.gone(group)
+
+
 async def test_memory_that_ran_out_is_told_with_how_much_there_was(yard: HollowYard) -> None:
     group = yard.group()
     yard.cluster.kubelet.starts = False  # type: ignore[union-attr]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Invalid
-from domain.ports import EnvironmentSpec
+from domain.ports import EnvironmentSpec, InstanceSize
 from infra.compute.kubernetes.cluster_capabilities import ClusterCapabilities, Trial
 from infra.compute.kubernetes.cluster_types import AZURES, TypesFault, read_types
 from infra.compute.kubernetes.pods.pod_template import pod_of
@@ -129,3 +129,14 @@ def test_every_fault_of_a_file_is_told_at_once(
         capabilities(text, tmp_path)
     for fault in faults:
         assert fault in str(caught.value)
+
+
+def test_pods_of_jobs_have_the_priority_that_gives_way() -> None:
+    around = replace(AROUND, priorities={"serve": "high", "work": "low"})
+    image = ProgramImage("registry.example/it", "", False, True)
+    group = NodeGroup("g", "online/a/b", program(InstanceSize(1, 2**30)), {}, "s" * 40)
+    for mode, name in around.priorities.items():
+        pod = pod_of(replace(group, spec={"mode": mode}), image, "it", around)
+        assert pod["priorityClassName"] == name
+    pod = pod_of(replace(group, spec={"mode": "work"}), image, "it", AROUND)
+    assert "priorityClassName" not in pod
