@@ -22,7 +22,7 @@ from tests.servers.engine.dockerd import EngineApi
 from tests.servers.engine.given import given_engine
 from tests.servers.kubernetes.cluster import NAMESPACE, Cluster
 from tests.servers.kubernetes.kinds import BY_PLURAL
-from tests.servers.kubernetes.pod_containers import POD
+from tests.servers.kubernetes.machines.pod_containers import POD
 
 _WRITABLE = "ML_ENDPOINTS_SCRIPT_WRITABLE"
 _READABLE = "ML_ENDPOINTS_SCRIPT_READABLE"

@@ -20,11 +20,11 @@ from tests.servers.engine.dockerd import EngineApi
 from tests.servers.kubernetes.admission import Access
 from tests.servers.kubernetes.api_server import ApiServer, Asked
 from tests.servers.kubernetes.controllers import Controllers
-from tests.servers.kubernetes.hollow_kubelet import HollowKubelet
 from tests.servers.kubernetes.kinds import BY_PLURAL
-from tests.servers.kubernetes.kubelet import Kubelet
-from tests.servers.kubernetes.node_ports import NodePorts
-from tests.servers.kubernetes.pod_containers import FOLDER
+from tests.servers.kubernetes.machines.hollow_kubelet import HollowKubelet
+from tests.servers.kubernetes.machines.kubelet import Kubelet
+from tests.servers.kubernetes.machines.node_ports import NodePorts
+from tests.servers.kubernetes.machines.pod_containers import FOLDER
 from tests.servers.kubernetes.refusal import Refusal
 from tests.servers.kubernetes.store import Object, Store
 

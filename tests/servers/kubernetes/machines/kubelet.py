@@ -9,8 +9,8 @@ from typing import Any, Final
 from tests.servers.engine.dockerd import EngineApi
 from tests.servers.kubernetes.controllers import tell
 from tests.servers.kubernetes.kinds import BY_PLURAL
-from tests.servers.kubernetes.pod_containers import PodContainers
-from tests.servers.kubernetes.pod_status import container_status, say, waiting
+from tests.servers.kubernetes.machines.pod_containers import PodContainers
+from tests.servers.kubernetes.machines.pod_status import container_status, say, waiting
 from tests.servers.kubernetes.store import Object, Store, now
 
 _TICK: Final = 0.1

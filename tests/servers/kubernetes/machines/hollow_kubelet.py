@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 
 from tests.servers.kubernetes.kinds import BY_PLURAL
-from tests.servers.kubernetes.pod_status import container_status, say
+from tests.servers.kubernetes.machines.pod_status import container_status, say
 from tests.servers.kubernetes.store import Object, Store, now
 
 
