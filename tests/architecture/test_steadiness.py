@@ -24,8 +24,8 @@ EXCEPTIONS: Mapping[str, str] = {
     "nobody is hurried: tests/steady.py": "its control group may stay; no test waits for that",
     "nobody sleeps: tests/chaos/ordeal.py": "kills at moments that a seed chose",
     "nobody sleeps: tests/servers/kubernetes/cluster.py": "a controller's period",
-    "nobody sleeps: tests/servers/kubernetes/machines/kubelet.py": "a kubelet's periods and backoffs",
-    "nobody sleeps: tests/servers/kubernetes/machines/pod_containers.py": "a kubelet's periods and graces",
+    "nobody sleeps: tests/servers/kubernetes/machines/kubelet.py": "a kubelet's backoffs",
+    "nobody sleeps: tests/servers/kubernetes/machines/pod_containers.py": "a kubelet's graces",
     "nothing is shared by name: tests/servers/arm/ingress.py": "at an address that nobody else has",
     "nobody sleeps: tests/servers/service_bus/quick.py": "shortens the SDK's own pauses",
 }
