@@ -3,13 +3,14 @@ import { change } from "../host";
 import { t, time } from "../language";
 import { Ask } from "../parts/dialog";
 import { May } from "../parts/may";
+import { said } from "../parts/said";
 import { State } from "../parts/state";
 import { Tabs } from "../parts/tabs";
 import { Stale, Told } from "../parts/told";
 import { usePolled } from "../polled";
 import type { BatchDeployment } from "../api";
 import { go, to } from "../router";
-import { word, type Yaml, yaml } from "../yaml";
+import { word } from "../yaml";
 import { Document } from "./particulars";
 import { Revisions } from "./revisions";
 
@@ -94,11 +95,4 @@ function Settings({ of }: { of: BatchDeployment }) {
       <Document of={of as never} />
     </>
   );
-}
-
-/** In words; empty for what says nothing. Ids by what they name. */
-function said(value: unknown): string {
-  if (value === null || value === undefined) return "";
-  const text = typeof value === "object" ? yaml(Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null)) as Yaml) : String(value);
-  return text.replace(/\/subscriptions\/\S*\/workspaces\/[^/\s]+\//g, "");
 }

@@ -1,5 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 import { ago, number, t } from "../language";
+import { money } from "../parts/estimate";
 import { May } from "../parts/may";
 import { State } from "../parts/state";
 import { type Column, Table } from "../parts/table";
@@ -11,7 +12,14 @@ import { to } from "../router";
 import { Bar } from "./jobs/columns";
 import { NewEndpoint } from "./wizards/endpoint";
 
-const EMPTY: Pick<OverviewProperties, "ratesOverMinutes" | "onlineEndpoints" | "batchEndpoints" | "jobs"> = { ratesOverMinutes: 0, onlineEndpoints: [], batchEndpoints: [], jobs: [] };
+const EMPTY: Pick<OverviewProperties, "onlineEndpoints" | "batchEndpoints" | "jobs"> & { costsToday: Priced } = {
+  onlineEndpoints: [],
+  batchEndpoints: [],
+  jobs: [],
+  costsToday: { currency: "USD", isSample: true },
+};
+
+type Priced = Pick<OverviewProperties["costsToday"], "currency" | "isSample">;
 
 /** An endpoint's own state, or the worst of its deployments'. */
 function state(row: Online | Batch): string {
@@ -79,6 +87,16 @@ const JOBS: readonly Column<Job>[] = [
   { name: t("Done"), show: (row) => (row.progress?.estimatedEndTime ? ago(row.progress.estimatedEndTime) : "–") },
 ];
 
+/** By the price sheet, since midnight UTC. */
+function spent({ currency, isSample }: Priced): Column<Online | Batch> {
+  return {
+    name: isSample ? t("Cost today, by a sample's prices") : t("Cost today"),
+    right: true,
+    by: (row) => row.costToday,
+    show: (row) => money(row.costToday, currency),
+  };
+}
+
 function instances(row: Online): number {
   return row.deployments.reduce((sum, each) => sum + each.instances, 0);
 }
@@ -88,7 +106,15 @@ export function Overview() {
   const seen = usePolled<Whole>("overview", 2);
   const [making, setMaking] = useState<"online" | "batch" | null>(null);
   const found = seen.value.value?.properties;
-  const { onlineEndpoints, batchEndpoints, jobs } = found ?? EMPTY;
+  const { onlineEndpoints, batchEndpoints, jobs, costsToday } = found ?? EMPTY;
+  const { currency, isSample } = costsToday;
+  const [online, batch] = useMemo((): [readonly Column<Online>[], readonly Column<Batch>[]] => {
+    const cost = spent({ currency, isSample });
+    return [
+      [...ONLINE, cost],
+      [...BATCH, cost],
+    ];
+  }, [currency, isSample]);
   return (
     <>
       <Stale fault={seen.value.fault} />
@@ -104,7 +130,7 @@ export function Overview() {
           </May>
         </Empty>
       ) : (
-        <Table label={t("online endpoints")} rows={onlineEndpoints} columns={ONLINE} id={(row) => row.name}>
+        <Table label={t("online endpoints")} rows={onlineEndpoints} columns={online} id={(row) => row.name}>
           <May act="onlineEndpoints/write">
             <button type="button" class="primary" onClick={() => setMaking("online")}>
               {t("New online endpoint")}
@@ -123,7 +149,7 @@ export function Overview() {
           </May>
         </Empty>
       ) : (
-        <Table label={t("batch endpoints")} rows={batchEndpoints} columns={BATCH} id={(row) => row.name}>
+        <Table label={t("batch endpoints")} rows={batchEndpoints} columns={batch} id={(row) => row.name}>
           <May act="batchEndpoints/write">
             <button type="button" onClick={() => setMaking("batch")}>
               {t("New batch endpoint")}

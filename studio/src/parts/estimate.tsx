@@ -19,9 +19,18 @@ export function CostEstimate({ type, count }: { type: string; count: number }) {
   );
 }
 
+/** Making one takes longer than a row of a list may. */
+const FORMATS = new Map<string, Intl.NumberFormat>();
+
 /** Small amounts keep two digits that count. */
 export function money(amount: number, currency: string): string {
   const small = Math.abs(amount) > 0 && Math.abs(amount) < 1;
-  const digits = small ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
-  return new Intl.NumberFormat(undefined, { style: "currency", currency, ...digits }).format(amount);
+  const key = `${currency}${small ? " small" : ""}`;
+  let format = FORMATS.get(key);
+  if (!format) {
+    const digits = small ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+    format = new Intl.NumberFormat(undefined, { style: "currency", currency, ...digits });
+    FORMATS.set(key, format);
+  }
+  return format.format(amount);
 }

@@ -2,6 +2,8 @@ import { useState } from "preact/hooks";
 import { call } from "../../host";
 import { ago, lasted, number, t, time } from "../../language";
 import { Ask } from "../../parts/dialog";
+import { Logs } from "../../parts/logs";
+import { said } from "../../parts/said";
 import { May } from "../../parts/may";
 import { State } from "../../parts/state";
 import { Stale, Told } from "../../parts/told";
@@ -56,6 +58,9 @@ export function JobPage({ name }: { name: string }) {
       <Progressed of={properties} />
       <Failures job={job} />
       <Output job={job} />
+      <May act="jobs/getLogs/action" at={path}>
+        <WorkerLog path={path} />
+      </May>
       <div class="cards">
         <section class="card">
           <h2>{t("Inputs")}</h2>
@@ -70,13 +75,16 @@ export function JobPage({ name }: { name: string }) {
           <dl>
             <dt>{t("Endpoint")}</dt>
             <dd>
-              <a href={to("batch", properties.endpointName)}>{properties.endpointName}</a> / {properties.deploymentName}
+              <a href={to("batch", properties.endpointName)}>{properties.endpointName}</a> /{" "}
+              <a href={to("batch", properties.endpointName, properties.deploymentName)}>{properties.deploymentName}</a>
             </dd>
             <Entry name={t("Made")} value={time(job.systemData?.createdAt)} />
             <Entry name={t("Took")} value={lasted(properties.startTime, properties.endTime)} />
-            {Object.entries(properties.settings).map(([setting, value]) => (
-              <Entry key={setting} name={setting} value={typeof value === "object" ? JSON.stringify(value) : String(value)} />
-            ))}
+            {Object.entries(properties.settings)
+              .filter(([, value]) => said(value))
+              .map(([setting, value]) => (
+                <Entry key={setting} name={setting} value={said(value)} />
+              ))}
           </dl>
         </section>
         <JobLineage name={name} />
@@ -104,16 +112,46 @@ function Progressed({ of }: { of: JobProperties }) {
       <dl class="figures">
         <Entry name={t("Files")} value={`${number(progress.succeededFiles)} / ${number(progress.totalFiles)}`} />
         <Entry name={t("Files failed")} value={number(progress.failedFiles)} />
+        <Entry name={t("Workers")} value={workers(of)} />
         <Entry name={t("Rows")} value={number(progress.rows)} />
         <Entry name={t("Mini-batches in flight")} value={number(progress.inFlight)} />
-        <Entry name={t("Files a second")} value={number(progress.filesPerSecond)} />
-        <Entry name={t("Mini-batches a second")} value={number(progress.miniBatchesPerSecond)} />
+        {of.endTime ? (
+          <Entry name={t("Files a second, in all")} value={number(average(of, progress.succeededFiles + progress.failedFiles))} />
+        ) : (
+          <>
+            <Entry name={t("Files a second")} value={number(progress.filesPerSecond)} />
+            <Entry name={t("Mini-batches a second")} value={number(progress.miniBatchesPerSecond)} />
+          </>
+        )}
         <Entry
           name={t("Done")}
           value={progress.estimatedEndTime && !of.endTime ? ago(progress.estimatedEndTime) : time(of.endTime)}
         />
       </dl>
     </section>
+  );
+}
+
+/** As many as may run at once. */
+function workers({ settings }: JobProperties): string {
+  const { resources, maxConcurrencyPerInstance } = settings as { resources?: { instanceCount?: number } | null; maxConcurrencyPerInstance?: number };
+  const [instances, each] = [resources?.instanceCount ?? 1, maxConcurrencyPerInstance ?? 1];
+  return t("up to {all} ({instances} instances of {each})", { all: number(instances * each), instances: number(instances), each: number(each) });
+}
+
+function average(of: JobProperties, files: number): number | null {
+  const seconds = of.startTime && of.endTime ? (new Date(of.endTime).getTime() - new Date(of.startTime).getTime()) / 1000 : 0;
+  return seconds > 0 ? files / seconds : null;
+}
+
+/** What its workers print, read when it is asked for. */
+function WorkerLog({ path }: { path: string }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <details class="card" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t("Log of its workers")}</summary>
+      {open && <Logs path={path} />}
+    </details>
   );
 }
 
