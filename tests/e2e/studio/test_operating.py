@@ -161,10 +161,17 @@ def test_a_request_is_filled_in_by_the_models_own_schema_and_kept(
 def test_mirrored_answers_are_compared_with_the_live_ones(
     host: RunningHost, sums: str, studio: StudioServer, page: "Page"
 ) -> None:
-    mirrored = {"properties": {"mirrorTraffic": {"green": 50}}}
-    host.workspace.mutate("PATCH", f"onlineEndpoints/{sums}", mirrored)
+    page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}")
+    page.get_by_role("button", name="Change traffic").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Mirror: copies of requests").click()
+    dialog.get_by_label("Copies go to").select_option("green")
+    dialog.get_by_label("Of so many requests, in percent").fill("50")
+    dialog.get_by_text("The same in a terminal").click()
+    dialog.get_by_text("mle traffic sums blue=100 green=0 --mirror green=50").wait_for()
+    dialog.get_by_role("button", name="Move the traffic").click()
+    dialog.wait_for(state="detached")
     with callers(host, sums):
-        page.goto(f"{studio.doorkeeper.origins[0]}/studio/online/{sums}")
         page.get_by_text("100 % of the answers agree").wait_for()
     page.get_by_role("heading", name="green in the shadow of blue").wait_for()
 
