@@ -62,7 +62,7 @@ param privateNetwork string = 'off'
 @description('Whether models reach public networks. Without, what they call has to be in the network, or peered with it.')
 param modelsReachOut bool = true
 
-@description('The image of the host (deploy/kubernetes/Dockerfile), in the registry that is made here: scoring requests go to gateways of it, and not to Functions. None unless said.')
+@description('The image of the host (`make image EXTRAS=azure`), in the registry that is made here: scoring requests go to gateways of it, and not to Functions. None unless said.')
 param gatewayImage string = ''
 
 @minValue(0)

@@ -139,7 +139,7 @@ resource gateway 'Microsoft.App/containerApps@2026-01-01' = {
         {
           name: 'host'
           image: image
-          args: ['--http', '--host', '0.0.0.0', '--port', '7443']
+          args: ['up', '--http', '--host', '0.0.0.0', '--port', '7443']
           env: concat(own, shared)
           resources: {
             cpu: json('1.0')
