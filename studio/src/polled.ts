@@ -18,13 +18,28 @@ interface Look {
   run(): Promise<void>;
 }
 
+const BEAT = 1000;
+/** Timers come a little early or late. */
+const SLACK = 20;
 const HIDDEN = 15;
 const looks = new Set<Look>();
 let busy = false;
+/** When a page last asked by itself. */
+let last = -Infinity;
+
+/** Waits until a page may ask by itself again, and counts as its asking. */
+export async function paced(): Promise<void> {
+  for (;;) {
+    const left = last + BEAT - performance.now();
+    if (left <= 0) break;
+    await new Promise((resume) => setTimeout(resume, left));
+  }
+  last = performance.now();
+}
 
 async function beat(): Promise<void> {
-  if (busy) return;
   const now = performance.now();
+  if (busy || now - last < BEAT - SLACK) return;
   const slower = document.hidden ? HIDDEN : 1;
   let next: Look | null = null;
   for (const look of looks) {
@@ -32,6 +47,7 @@ async function beat(): Promise<void> {
     if (due <= now && (!next || look.due < next.due)) next = look;
   }
   if (!next) return;
+  last = now;
   busy = true;
   try {
     await next.run();
@@ -41,7 +57,7 @@ async function beat(): Promise<void> {
   }
 }
 
-setInterval(() => void beat(), 1000);
+setInterval(() => void beat(), BEAT);
 
 /** Reads `path` now and every so many seconds while the component stands. `null` reads nothing. */
 export function usePolled<T>(path: string | null, every = 3): Signal<Seen<T>> & { again(): void } {

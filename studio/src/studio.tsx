@@ -30,10 +30,22 @@ const LINKS: readonly [string, string][] = [
   ["access", "Access"],
 ];
 
+/** A host that starts is waited for; milliseconds. */
+const AGAIN = 2000;
+
 export function Studio() {
   const [fault, setFault] = useState<Error | null>(null);
   useEffect(() => {
-    begin().catch((error: unknown) => setFault(error instanceof Error ? error : new Error(String(error))));
+    async function attempt(): Promise<void> {
+      try {
+        await begin();
+        setFault(null);
+      } catch (error) {
+        setFault(error instanceof Error ? error : new Error(String(error)));
+        setTimeout(() => void attempt(), AGAIN);
+      }
+    }
+    void attempt();
   }, []);
 
   if (settings.value) setWorkspace(settings.value.workspace);

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call } from "../host";
 import { t } from "../language";
+import { paced } from "../polled";
 import { ask, place } from "../router";
 import { Told } from "./told";
 
@@ -59,6 +60,8 @@ export function useLog(path: string, kind: string, tail: number, follows: boolea
         const held = document.hidden || !(await look());
         if (!follows) return;
         if (held && !gone) await asleep(PAUSE);
+        // A script that prints all the time would be asked as often as it answers.
+        await paced();
       }
     }
     void follow();

@@ -44,7 +44,8 @@ export function Empty({ title, children }: { title: string; children?: Component
 /** While the host does not answer, what was seen last stays below. */
 export function Stale({ fault }: { fault: Refusal | null }) {
   if (!fault) return null;
-  if (fault.status) return <Told fault={fault} />;
+  // 502 is what stands before a host that is away: `mle studio`, or a proxy.
+  if (fault.status && fault.status !== 502) return <Told fault={fault} />;
   return (
     <p class="told" role="status">
       {t("The host does not answer; this is what was seen last. It is asked again every second.")}
