@@ -1,4 +1,4 @@
-"""How often pages ask, and what they do while no host answers."""
+"""How often pages ask by themselves."""
 
 from typing import TYPE_CHECKING
 
@@ -65,11 +65,3 @@ def test_a_page_that_nobody_sees_asks_seldom(studio: StudioServer, counted: "Pag
     counted.evaluate("Object.defineProperty(document, 'hidden', {get: () => true})")
     requests, seconds = asked(counted, SECONDS)
     assert requests <= seconds / 10
-
-
-def test_a_host_that_is_away_is_waited_for(studio: StudioServer, page: "Page") -> None:
-    page.route("**/subscriptions/**", lambda route: route.abort())
-    page.get_by_text("this is what was seen last").wait_for()
-    page.get_by_role("heading", name="Online endpoints").wait_for()
-    page.unroute("**/subscriptions/**")
-    page.get_by_text("this is what was seen last").wait_for(state="detached")
