@@ -69,7 +69,10 @@ def a_deployment_runs_there() -> None:
     same(shown.provisioning_state, "Succeeded")
     same(shown.instance_type, "small")
     asked = str(file("asked.json", "{}"))
-    same(client.online_endpoints.invoke("sdk-there", "blue", request_file=asked), '"here"')
+    same(
+        client.online_endpoints.invoke("sdk-there", deployment_name="blue", request_file=asked),
+        '"here"',
+    )
 
 
 @step
