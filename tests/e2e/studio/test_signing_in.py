@@ -176,7 +176,7 @@ def test_an_owner_hands_a_link_to_a_member_who_is_signed_in_by_it_once(
     dialog.get_by_role("button", name="Done").click()
     owner.get_by_role("button", name="Links: ann").click()
     dialog.get_by_text("signed in").wait_for()
-    dialog.get_by_role("button", name="Revoke").click()
+    dialog.get_by_role("button", name="Revoke", exact=True).click()
     dialog.get_by_text("There is none.").wait_for()
     member.reload()
     member.get_by_label("Client id").wait_for()
