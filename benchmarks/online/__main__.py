@@ -4,7 +4,7 @@ one command, one run, one machine.
     python -m benchmarks.online [--peers mlserver,azureml] [--rounds 3] [--seconds 5]
                                 [--only peers|lines|rest|...] [--requests N] [--endpoints N]
 
-What was to be reached, and whether it was, is appended to docs/benchmarks-history.csv.
+What was to be reached, and whether it was, is appended to benchmarks/history.csv.
 """
 
 import argparse

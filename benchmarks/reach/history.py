@@ -1,6 +1,6 @@
 """What was measured of each version, kept: a line a figure, appended by the benchmark that took it.
 
-The file is docs/benchmarks-history.csv. Machines differ, and so does what else they do: figures
+The file is benchmarks/history.csv. Machines differ, and so does what else they do: figures
 are compared within a run, and a run's load average stands beside them."""
 
 import csv
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.reach.line import Line
 
-FILE = Path(__file__).parents[2] / "docs" / "benchmarks-history.csv"
+FILE = Path(__file__).parents[1] / "history.csv"
 TITLES = ("day", "version", "load", "benchmark", "what", "reach", "measured", "met")
 _MET = {True: "yes", False: "no", None: "not measured"}
 

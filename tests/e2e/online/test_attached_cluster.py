@@ -10,11 +10,13 @@ import pytest
 
 from cli.main import main
 from infra.compute.kubernetes.names import KEY
+from outside import scoring_files as batch
 from outside import serving
 from outside.running_host import RunningHost
 from tests.fleets.chosen import chosen_name
 from tests.fleets.fleet import Fleet
 from tests.kit.users import official_sdk
+from tests.kit.waiting import until
 
 pytestmark = [
     pytest.mark.journey,
@@ -64,7 +66,7 @@ def mle(host: RunningHost, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int
     return lambda *words: main(list(words))
 
 
-def test_a_deployment_and_a_job_run_in_the_namespace_that_is_attached(
+def test_a_deployment_runs_in_the_namespace_that_is_attached(
     host: RunningHost, fleet: Fleet, team: str, tmp_path: Path, mle: Callable[..., int]
 ) -> None:
     file = tmp_path / "compute.yml"
@@ -95,6 +97,28 @@ def test_a_deployment_and_a_job_run_in_the_namespace_that_is_attached(
     host.workspace.mutate("DELETE", "onlineEndpoints/there")
     assert pods(fleet, host, team) == []
     assert mle("compute", "detach", "-n", "team", "--yes") == 0
+
+
+def test_a_job_runs_in_the_namespace_that_is_attached(
+    host: RunningHost, fleet: Fleet, team: str, tmp_path: Path, mle: Callable[..., int]
+) -> None:
+    file = tmp_path / "compute.yml"
+    file.write_text(YAML.format(name="crew", namespace=team))
+    assert mle("compute", "attach", "-f", str(file)) == 0
+    compute = f"{host.workspace.connection['workspace']}/computes/crew"
+    batch.batch(host, "crew", compute=compute)
+    gate = host.meeting / "crew-open"
+    files = batch.data(host, {"a.txt": "one\n", "b.txt": "two\n"})
+    name = batch.started(host, "crew", files, environmentVariables={"GATE": str(gate)})
+    there = until(lambda: pods(fleet, host, team), "a node in the namespace")
+    assert {pod["metadata"]["annotations"][KEY] for pod in there} == {"workers/crew"}
+    gate.touch()
+    shown = batch.ended(host, name)
+    assert shown["status"] == "Completed"
+    assert batch.rows(host, shown) == [("a.txt", "0", "ONE"), ("b.txt", "0", "TWO")]
+    assert mle("compute", "detach", "-n", "crew", "--yes") != 0, "it is used"
+    host.workspace.mutate("DELETE", "batchEndpoints/crew")
+    assert mle("compute", "detach", "-n", "crew", "--yes") == 0
 
 
 def test_the_official_sdk_attaches_and_deploys(
