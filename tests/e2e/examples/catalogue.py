@@ -115,7 +115,7 @@ _MANAGED: Final = (
         Example(
             f"online/managed/vnet/{kind}/blue-deployment-vnet.yml",
             endpoint=f"online/managed/vnet/{kind}/endpoint.yml",
-            refused="Network access is decided by where the host listens",
+            refused="so none can be closed to public networks by itself",
         )
         for kind in ("mlflow", "sample")
     ),
